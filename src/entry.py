@@ -1,0 +1,14 @@
+"""The Worker's entrypoint. Every public method of Default is callable over RPC as well."""
+
+from typing import Any
+
+from workers import WorkerEntrypoint
+
+from edgewise import ffi
+from edgewise.app import handle
+
+
+class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK has no types outside workerd
+    async def fetch(self, request: Any) -> Any:
+        reply = await handle(ffi.read_request(request), ffi.read_variables(), ffi.WorkersAi())
+        return ffi.to_response(reply)

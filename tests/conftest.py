@@ -1,0 +1,17 @@
+"""What every tier shares."""
+
+import os
+
+import pytest
+from hypothesis import settings
+
+# The same cases every time: a failure is the change's, never the day's.
+settings.register_profile("edgewise", derandomize=True, deadline=None)
+settings.load_profile("edgewise")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI a skipped test is a failed run."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,0 +1,81 @@
+import json
+import re
+from typing import Annotated, get_args, get_type_hints
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Meta, Struct
+
+from edgewise.fields import MAX_DEPTH, descriptions, is_too_deep
+from edgewise.prompt import Inputs, Message
+
+documents = st.recursive(
+    st.integers() | st.text(alphabet='[]{}"\\a'),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+
+
+def depth(value: object) -> int:
+    """How deeply a value is nested."""
+    if isinstance(value, list):
+        return 1 + max((depth(inner) for inner in value), default=0)
+    if isinstance(value, dict):
+        return 1 + max((depth(inner) for inner in value.values()), default=0)
+    return 0
+
+
+@given(documents, st.integers(min_value=0, max_value=2 * MAX_DEPTH), st.booleans())
+def test_depth_is_measured_as_it_is(inner: object, around: int, mixed: bool) -> None:
+    value = inner
+    for level in range(around):
+        value = {"[": value, "x": []} if mixed and level % 2 else [value, "]"]
+
+    assert is_too_deep(json.dumps(value).encode()) == (depth(value) > MAX_DEPTH)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [b"[" * 1000, b'{"a":' * 1000, b"]" * 1000 + b"[" * 1000, b'"' + b"a" * 99 + b'"' + b"[" * 999],
+    ids=["arrays", "objects", "closed first", "behind a string"],
+)
+def test_unfinished_depth_is_too_deep(document: bytes) -> None:
+    assert is_too_deep(document)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [b'"' + b"[" * 1000 + b'"', b'"\\"' + b"[" * 1000, b"[]" * 1000, b'["\\\\",' * 60 + b"]" * 60],
+    ids=["in a string", "in a string without end", "side by side", "behind an escape"],
+)
+def test_brackets_that_do_not_nest_are_not_deep(document: bytes) -> None:
+    assert not is_too_deep(document)
+
+
+def test_descriptions_reach_into_lists_and_structs() -> None:
+    class Inner(Struct):
+        leaf: Annotated[int, Meta(description="a leaf")]
+
+    class Outer(Struct):
+        inners: Annotated[list[Inner], Meta(description="a list")] | None = None
+        inner: Inner | None = None
+
+    assert descriptions(Outer) == {
+        "inners": "a list",
+        "inners[].leaf": "a leaf",
+        "inner.leaf": "a leaf",
+    }
+
+
+@pytest.mark.parametrize("struct", [Inputs, Message])
+def test_every_field_says_what_it_expects(struct: type[Struct]) -> None:
+    assert set(struct.__struct_fields__) <= set(descriptions(struct))
+
+
+def test_descriptions_tell_the_bounds_that_are_checked() -> None:
+    for hint in get_type_hints(Inputs, include_extras=True).values():
+        for option in get_args(hint):
+            for meta in getattr(option, "__metadata__", ()):
+                if meta.ge is not None:
+                    bounds = [int(digits) for digits in re.findall(r"\d+", meta.description)]
+                    assert bounds == [meta.ge, meta.le]
