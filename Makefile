@@ -1,14 +1,19 @@
 # PYTHON is any Python from 3.11 on; it only makes .venv.
 PYTHON ?= python3
+export PORT ?= 8787
 
 IN_VENV := .venv/bin/python
 PATHS := src local tests
 
-.PHONY: test check format lock python prepare-tools
+.PHONY: dev test check format deploy lock python prepare prepare-tools
 
-test: prepare-tools
+dev: prepare
+	@$(IN_VENV) local/dev.py
+
+test: prepare
 	$(IN_VENV) -m coverage run -m pytest tests/unit
 	$(IN_VENV) -m coverage report
+	$(IN_VENV) -m pytest tests/worker
 
 check: prepare-tools
 	.venv/bin/ruff format --check $(PATHS)
@@ -18,6 +23,9 @@ check: prepare-tools
 format: prepare-tools
 	.venv/bin/ruff check --fix $(PATHS)
 	.venv/bin/ruff format $(PATHS)
+
+deploy: prepare
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" node_modules/.bin/wrangler deploy --env=""
 
 # Writes requirements/ anew from pyproject.toml; needs uv.
 lock:
@@ -38,6 +46,9 @@ python:
 	@command -v $(PYTHON) >/dev/null || \
 	  { echo "Edgewise needs Python 3.11 or newer, and there is no $(PYTHON)."; exit 1; } >&2
 	@$(PYTHON) -c "$$REQUIRE_PYTHON"
+
+prepare: python
+	@$(PYTHON) local/prepare.py
 
 prepare-tools: python
 	@$(PYTHON) local/prepare.py tools

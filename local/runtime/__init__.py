@@ -1,0 +1,1 @@
+"""Running the Worker on this machine: workerd, wrangler and Python for them, without a download."""

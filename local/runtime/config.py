@@ -1,0 +1,98 @@
+"""Configurations for workerd itself: a Worker without wrangler around it."""
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import prepare
+
+LOCAL_FLAGS = ("python_workers", "python_workers_development", "experimental")
+
+_NOT_VENDORED = {".pyc", ".pyi"}
+
+
+def deployment() -> dict[str, Any]:
+    """Read wrangler.toml: production at the top, `make dev` under `env.local`."""
+    with (prepare.ROOT / "wrangler.toml").open("rb") as settings:
+        return tomllib.load(settings)
+
+
+def vendored_modules() -> dict[str, Path]:
+    """Find the Worker's packages, by module name."""
+    folder = prepare.PYTHON_MODULES
+    return {
+        f"python_modules/{path.relative_to(folder).as_posix()}": path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.suffix not in _NOT_VENDORED
+    }
+
+
+def source_modules() -> dict[str, Path]:
+    """Find the Worker's own modules, by module name, the entrypoint first."""
+    folder = prepare.ROOT / "src"
+    paths = [folder / "entry.py", *sorted(folder.glob("edgewise/*.py"))]
+    return {path.relative_to(folder).as_posix(): path for path in paths}
+
+
+def write_config(
+    file: Path,
+    modules: Mapping[str, Path],
+    flags: Sequence[str],
+    *,
+    variables: Mapping[str, object] | None = None,
+    ai_address: str | None = None,
+) -> None:
+    """
+    Write a configuration with one Worker, for `workerd test` and `workerd serve`.
+
+    Args:
+        modules: Module name to file, the main module first.
+        flags: Compatibility flags; the date is that of wrangler.toml.
+        variables: Name to value.
+        ai_address: `host:port` of a Workers AI server; env.AI is the real Ai class over it.
+    """
+    date = deployment()["compatibility_date"]
+    embedded = [
+        # As wrangler does it: the Worker's own files are modules, its packages are data.
+        f"(name = {json.dumps(name)}, "
+        f"{'data' if name.startswith('python_modules/') else 'pythonModule'} = "
+        f"embed {json.dumps(str(path))})"
+        for name, path in modules.items()
+    ]
+    bindings = [
+        f"(name = {json.dumps(name)}, json = {json.dumps(json.dumps(value))})"
+        for name, value in (variables or {}).items()
+    ]
+    services = ['(name = "worker", worker = .worker)']
+    if ai_address:
+        services.append(f'(name = "ai", external = (address = "{ai_address}", http = ()))')
+        bindings.append(
+            '(name = "AI", wrapped = (moduleName = "cloudflare-internal:ai-api",'
+            ' innerBindings = [(name = "fetcher", service = "ai")]))'
+        )
+    file.write_text(
+        'using Workerd = import "/workerd/workerd.capnp";\n'
+        f"const config :Workerd.Config = (services = [{', '.join(services)}]);\n"
+        "const worker :Workerd.Worker = (\n"
+        f'  compatibilityDate = "{date}",\n'
+        f"  compatibilityFlags = {json.dumps(list(flags))},\n"
+        f"  modules = [{', '.join(embedded)}],\n"
+        f"  bindings = [{', '.join(bindings)}],\n"
+        ");\n"
+    )
+
+
+def command_to_test(file: Path, *arguments: str) -> list[str]:
+    """
+    Word the command that runs a configuration's Worker's `test` method.
+
+    Args:
+        arguments: More of `workerd test`.
+    """
+    # Absolute paths in a configuration are looked up in the import path.
+    return [
+        *(str(prepare.WORKERD), "test", str(file), "--experimental", "--import-path=/"),
+        *arguments,
+    ]

@@ -1,0 +1,118 @@
+"""Rules of the house that no single room can keep by itself."""
+
+import ast
+import json
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from edgewise import VERSION
+from runtime.config import deployment
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "src"
+DOORS = {"entry.py", "edgewise/ffi.py"}
+JAVASCRIPT = {"js", "pyodide", "pyodide_js", "workers", "_pyodide_entrypoint_helper"}
+
+WRANGLER = deployment()
+with (ROOT / "pyproject.toml").open("rb") as file:
+    PYPROJECT = tomllib.load(file)
+
+
+def imports_of(source: str) -> set[str]:
+    """The packages that a module imports, by whatever way."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names=names):
+                found |= {name.name for name in names}
+            case ast.ImportFrom(module=str(module), level=0):
+                found.add(module)
+            case ast.Call(func=ast.Name(id="__import__"), args=[ast.Constant(value=str(name))]):
+                found.add(name)
+            case ast.Call(
+                func=ast.Attribute(attr="import_module"), args=[ast.Constant(value=str(name))]
+            ):
+                found.add(name)
+    return {name.partition(".")[0] for name in found}
+
+
+def modules() -> list[str]:
+    """Every module that ships, by its path below src."""
+    return sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("module", modules())
+def test_only_the_doors_know_javascript(module: str) -> None:
+    known = imports_of((SOURCE / module).read_text("utf-8")) & JAVASCRIPT
+
+    assert bool(known) == (module in DOORS), f"{module} imports {known or 'no JavaScript'}"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import js",
+        "import pyodide.ffi",
+        "from workers import Response",
+        "def f():\n    from js import fetch",
+        "__import__('js')",
+        "importlib.import_module('pyodide.ffi')",
+    ],
+)
+def test_javascript_is_found_however_it_is_imported(source: str) -> None:
+    assert imports_of(source) & JAVASCRIPT
+
+
+def test_linter_forbids_javascript_outside_the_doors() -> None:
+    ruff = str(ROOT / ".venv" / "bin" / "ruff")
+    file = str(SOURCE / "edgewise" / "app.py")
+    result = subprocess.run(
+        [ruff, "check", "--select", "TID251", "--output-format", "json", "--stdin-filename", file],
+        input="import js\nimport pyodide.ffi\nfrom workers import env\n",
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    assert [finding["code"] for finding in json.loads(result.stdout)] == ["TID251"] * 3
+
+
+def test_production_has_the_real_binding_and_nothing_experimental() -> None:
+    assert WRANGLER["ai"] == {"binding": "AI"}
+    assert WRANGLER["compatibility_flags"] == ["python_workers"]
+    assert "unsafe" not in WRANGLER
+
+
+def test_local_running_serves_the_same_models_as_production() -> None:
+    assert WRANGLER["env"]["local"]["vars"] == WRANGLER["vars"]
+
+
+def test_version_is_the_same_everywhere() -> None:
+    package = json.loads((ROOT / "package.json").read_text("utf-8"))
+
+    assert VERSION == PYPROJECT["project"]["version"] == package["version"]
+
+
+def test_locks_hold_what_the_project_asks_for() -> None:
+    asked = {
+        "worker.txt": PYPROJECT["project"]["dependencies"],
+        "tools.txt": PYPROJECT["dependency-groups"]["tools"],
+    }
+
+    for name, requirements in asked.items():
+        lock = (ROOT / "requirements" / name).read_text("utf-8")
+        for requirement in requirements:
+            assert f"{requirement} \\\n" in lock, f"make lock: {requirement} is not in {name}"
+
+
+def test_locks_name_no_host() -> None:
+    for lock in [*ROOT.glob("requirements/*.txt"), ROOT / "package-lock.json", ROOT / ".npmrc"]:
+        text = lock.read_text("utf-8")
+        # npm notes beside some packages where their authors ask for donations.
+        text = re.sub(r'"funding": \{[^}]*\}|"url": "[^"]*"', "", text)
+
+        assert "://" not in text, lock

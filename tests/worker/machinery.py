@@ -1,0 +1,94 @@
+"""What this tier needs of the machine: a Workers AI in this process, and a look at processes."""
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from workers_ai.app import WorkersAi, create_app
+
+_PATIENCE_S = 60.0
+_POLL_S = 0.01
+
+
+@contextmanager
+def serve(workers_ai: WorkersAi) -> Iterator[str]:
+    """
+    Serve a Workers AI on a free port of loopback, in a thread of this process.
+
+    Yields:
+        Its address.
+    """
+    config = uvicorn.Config(
+        create_app(workers_ai), host="127.0.0.1", port=0, log_level="critical", lifespan="off"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait_until(lambda: server.started)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = server.force_exit = True
+        thread.join()
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = _PATIENCE_S) -> None:
+    """
+    Wait for something that another thread or process does.
+
+    Raises:
+        AssertionError: It was not so in time.
+    """
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline, f"not so within {seconds} s"
+        time.sleep(_POLL_S)
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """The processes that a process has started, and those that they have: id to command."""
+    listing = subprocess.run(
+        ["ps", "-A", "-ww", "-o", "pid=,ppid=,command="],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+    processes = [line.split(maxsplit=2) for line in listing.splitlines()]
+    found = {pid: ""}
+    for _ in processes:
+        children = {
+            int(own): " ".join(command)
+            for own, parent, *command in processes
+            if int(parent) in found and int(own) not in found
+        }
+        if not children:
+            break
+        found |= children
+    del found[pid]
+    return found
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process lives."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def resident_bytes(pids: list[int]) -> int:
+    """How much memory processes hold together."""
+    listing = subprocess.run(
+        ["ps", "-o", "rss=", "-p", ",".join(map(str, pids))],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+    return sum(int(kibibytes) for kibibytes in listing.split()) * 1024

@@ -1,0 +1,193 @@
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+import prepare
+from runtime.wrangler import Wrangler, WranglerError
+from tests.worker.machinery import descendants, is_running, serve, wait_until
+from workers_ai.app import WorkersAi
+
+
+@contextmanager
+def dev(**variables: str) -> Iterator[tuple["subprocess.Popen[str]", list[str]]]:
+    """
+    Run `make dev` up to where it says how to end it.
+
+    Yields:
+        The process and what it has printed.
+    """
+    process = start(**variables)
+    try:
+        assert process.stdout is not None
+        printed = []
+        for line in process.stdout:
+            printed.append(line)
+            if line.startswith("Ctrl-C"):
+                break
+        yield process, printed
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def start(**variables: str) -> "subprocess.Popen[str]":
+    """Start what `make dev` starts."""
+    return subprocess.Popen(
+        [sys.executable, str(prepare.ROOT / "local" / "dev.py")],
+        cwd=prepare.ROOT,
+        env={**os.environ, "PORT": "0", **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def found(printed: list[str], name: str) -> str:
+    """The address that is printed beside a name."""
+    (address,) = re.findall(rf"^{name} +(http://\S+)", "".join(printed), re.MULTILINE)
+    assert isinstance(address, str)
+    return address
+
+
+def listens(address: str) -> bool:
+    """Whether a connection is taken there."""
+    host, port = address.removeprefix("http://").split(":")
+    try:
+        socket.create_connection((host, int(port))).close()
+    except OSError:
+        return False
+    return True
+
+
+def to_the_program(process: "subprocess.Popen[str]", number: int) -> None:
+    """Signal it alone."""
+    process.send_signal(number)
+
+
+def to_its_group(process: "subprocess.Popen[str]", number: int) -> None:
+    """Signal its process group, as a terminal does on Ctrl-C."""
+    os.killpg(process.pid, number)
+
+
+@pytest.mark.parametrize(
+    ("send", "number"),
+    [
+        (to_its_group, signal.SIGINT),
+        (to_the_program, signal.SIGTERM),
+        (to_the_program, signal.SIGHUP),
+    ],
+    ids=["Ctrl-C", "SIGTERM", "SIGHUP"],
+)
+def test_dev_streams_tokens_and_ends_all_that_it_started(
+    send: Callable[["subprocess.Popen[str]", int], None], number: int
+) -> None:
+    with dev() as (process, printed):
+        (command,) = re.findall(r"^  (curl .*)$", "".join(printed), re.MULTILINE)
+        answer = subprocess.run(
+            [*shlex.split(command), "--silent", "--no-buffer"],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        ).stdout
+        started = descendants(process.pid)
+        edgewise, workers_ai = found(printed, "Edgewise"), found(printed, "Workers AI")
+
+        send(process, number)
+        rest, _ = process.communicate(timeout=30)
+
+    assert answer.startswith('data: {"response":"I",')
+    assert answer.endswith("data: [DONE]\n\n")
+    assert {"workerd", "workers_ai", "wrangler"} <= set(
+        re.findall("workerd|workers_ai|wrangler", " ".join(started.values()))
+    )
+    assert process.returncode == 0
+    assert "POST /run 200 OK" in rest
+    assert "Traceback" not in rest
+    wait_until(lambda: not any(is_running(pid) for pid in started))
+    assert not listens(edgewise)
+    assert not listens(workers_ai)
+
+
+def test_dev_that_is_interrupted_while_it_starts_leaves_nothing() -> None:
+    process = start()
+    wait_until(lambda: "wrangler.js" in " ".join(descendants(process.pid).values()))
+    started = descendants(process.pid)
+
+    to_its_group(process, signal.SIGINT)
+    printed, _ = process.communicate(timeout=30)
+
+    assert process.returncode == 0
+    assert "Edgewise" not in printed
+    wait_until(lambda: not any(is_running(pid) for pid in started))
+
+
+def test_dev_listens_on_loopback_only() -> None:
+    with dev() as (_, printed):
+        for address in (found(printed, "Edgewise"), found(printed, "Workers AI")):
+            port = address.rpartition(":")[2]
+
+            assert listens(address)
+            assert not listens(f"http://{own_address()}:{port}")
+
+
+def own_address() -> str:
+    """This machine's address on a network; no packet is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))
+        host = probe.getsockname()[0]
+    assert isinstance(host, str)
+    return host
+
+
+def test_dev_uses_the_workers_ai_that_it_is_given() -> None:
+    other = WorkersAi()
+    with serve(other) as url, dev(AI_URL=url) as (_, printed):
+        address = found(printed, "Edgewise")
+        subprocess.run(
+            ["curl", "--silent", "--fail", f"{address}/run", "-d", '{"prompt":"Hello"}'],
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+
+        assert found(printed, "Workers AI") == url
+        assert len(other.received) == 1
+
+
+def test_dev_on_a_port_that_is_taken_starts_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        process = start(PORT=port)
+        printed, _ = process.communicate(timeout=30)
+
+    assert process.returncode == 1
+    assert printed.startswith(f"\nPORT: another program listens on {port} already.")
+    assert "Starting" not in printed
+
+
+def test_dev_that_loses_its_wrangler_says_so_and_ends() -> None:
+    with dev() as (process, _):
+        for pid, command in descendants(process.pid).items():
+            if "wrangler.js" in command:
+                os.kill(pid, signal.SIGKILL)
+        rest, _ = process.communicate(timeout=30)
+
+    assert process.returncode == 1
+    assert "wrangler dev ended by itself" in rest
+
+
+def test_wrangler_that_does_not_start_says_why() -> None:
+    wrangler = Wrangler(port=0, ai_url="https://nowhere")
+    try:
+        with pytest.raises(WranglerError, match="expected an address such as http://127.0.0.1"):
+            wrangler.wait_until_ready()
+    finally:
+        wrangler.stop()
