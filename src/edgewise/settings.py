@@ -10,14 +10,16 @@ from msgspec import Meta
 from .errors import Misconfigured
 from .fields import decode, descriptions
 
+# What a header can carry: the id that ran is told in one.
+ModelId = Annotated[str, Meta(pattern=r"^[!-~]+$", description="a model's id")]
+
 
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A public id and what serves it, in the order in which it is tried."""
 
-    id: Annotated[str, Meta(min_length=1, description="a model's id")]
+    id: ModelId
     served_by: Annotated[
-        list[Annotated[str, Meta(min_length=1, description="a model's id")]],
-        Meta(min_length=1, description="an array of 1 model id or more"),
+        list[ModelId], Meta(min_length=1, description="an array of 1 model id or more")
     ]
 
 

@@ -39,6 +39,10 @@ def test_body_cap_is_read(value: object) -> None:
             r"MODELS\[0\].id: expected a model's id, got an empty string",
         ),
         (
+            {"MODELS": [{"id": "a", "served_by": ["b\r\nx-header: c"]}]},
+            r"MODELS\[0\].served_by\[0\]: expected a model's id, got a string",
+        ),
+        (
             {"MODELS": [{"id": "a", "served_by": []}]},
             r"MODELS\[0\].served_by: expected an array of 1 model id or more, got an empty array",
         ),
