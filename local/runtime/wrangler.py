@@ -16,6 +16,19 @@ class WranglerError(Exception):
     """wrangler did not start; the message is what it printed."""
 
 
+def environment() -> dict[str, str]:
+    """Have wrangler fetch nothing, report nothing and write nothing outside the checkout."""
+    return prepare.environment() | {
+        "MINIFLARE_WORKERD_PATH": str(prepare.WORKERD),
+        "CLOUDFLARE_CF_FETCH_ENABLED": "false",
+        "WRANGLER_SEND_METRICS": "false",
+        "WRANGLER_HIDE_BANNER": "true",
+        "WRANGLER_LOG_PATH": str(prepare.LOGS),
+        "WRANGLER_REGISTRY_PATH": str(prepare.BUILD / "registry"),
+        "FORCE_COLOR": "0",
+    }
+
+
 class Wrangler:
     """A running `wrangler dev`."""
 
@@ -52,18 +65,7 @@ class Wrangler:
             self._read,
             self._end,
             cwd=prepare.ROOT,
-            environment={
-                **prepare.environment(),
-                "AI_URL": ai_url,
-                "MINIFLARE_WORKERD_PATH": str(prepare.WORKERD),
-                # Nothing is fetched, nothing is reported, nothing is written outside the checkout.
-                "CLOUDFLARE_CF_FETCH_ENABLED": "false",
-                "WRANGLER_SEND_METRICS": "false",
-                "WRANGLER_HIDE_BANNER": "true",
-                "WRANGLER_LOG_PATH": str(prepare.LOGS),
-                "WRANGLER_REGISTRY_PATH": str(prepare.BUILD / "registry"),
-                "FORCE_COLOR": "0",
-            },
+            environment=environment() | {"AI_URL": ai_url},
         )
 
     def wait_until_ready(self) -> str:

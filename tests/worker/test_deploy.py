@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import prepare
+from runtime.wrangler import environment
 
 LIMIT_KIB = 350
 
@@ -14,10 +15,8 @@ LIMIT_KIB = 350
 def uploaded(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, set[str]]:
     """What `wrangler deploy` prints of production, and the files that it would upload."""
     folder = tmp_path_factory.mktemp("upload")
-    environment = {
-        name: value
-        for name, value in prepare.environment().items()
-        if not name.startswith("CLOUDFLARE_")
+    without_account = {
+        name: value for name, value in environment().items() if name != "CLOUDFLARE_API_TOKEN"
     }
     result = subprocess.run(
         [
@@ -25,7 +24,7 @@ def uploaded(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, set[str]]:
             *("deploy", "--env", "", "--dry-run", "--outdir", str(folder)),
         ],
         cwd=prepare.ROOT,
-        env=environment | {"WRANGLER_SEND_METRICS": "false", "FORCE_COLOR": "0"},
+        env=without_account,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
