@@ -1,3 +1,5 @@
+import contextlib
+import json
 import os
 import re
 import shlex
@@ -160,6 +162,24 @@ def test_dev_uses_the_workers_ai_that_it_is_given() -> None:
 
         assert found(printed, "Workers AI") == url
         assert len(other.received) == 1
+
+
+def test_workers_ai_that_is_gone_is_502() -> None:
+    with contextlib.ExitStack() as stack:
+        with serve(WorkersAi()) as url:
+            _, printed = stack.enter_context(dev(AI_URL=url))
+
+        answer = subprocess.run(
+            ["curl", "--silent", f"{found(printed, 'Edgewise')}/run", "-d", '{"prompt":"Hello"}'],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        ).stdout
+
+    assert json.loads(answer)["error"] == {
+        "code": "upstream_error",
+        "message": "Workers AI failed (@cf/meta/llama-3.1-8b-instruct-fast, no code)",
+    }
 
 
 def test_dev_on_a_port_that_is_taken_starts_nothing() -> None:
