@@ -10,5 +10,8 @@ from edgewise.app import handle
 
 class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK has no types outside workerd
     async def fetch(self, request: Any) -> Any:
-        reply = await handle(ffi.read_request(request), ffi.read_variables(), ffi.WorkersAi())
+        body = ffi.RequestBody(request)
+        received = ffi.read_request(request, body)
+        reply = await handle(received, ffi.read_variables(), ffi.WorkersAi())
+        await body.drop_rest()
         return ffi.to_response(reply)

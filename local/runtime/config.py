@@ -1,10 +1,10 @@
 """Configurations for workerd itself: a Worker without wrangler around it."""
 
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 import prepare
 
@@ -13,10 +13,20 @@ LOCAL_FLAGS = ("python_workers", "python_workers_development", "experimental")
 _NOT_VENDORED = {".pyc", ".pyi"}
 
 
-def deployment() -> dict[str, Any]:
-    """Read wrangler.toml: production at the top, `make dev` under `env.local`."""
-    with (prepare.ROOT / "wrangler.toml").open("rb") as settings:
-        return tomllib.load(settings)
+class Environment(msgspec.Struct, rename={"variables": "vars"}):
+    """What we look at in an environment of wrangler.toml."""
+
+    compatibility_flags: list[str]
+    variables: dict[str, object]
+    compatibility_date: str = ""
+    ai: dict[str, str] = {}
+    unsafe: dict[str, object] = {}
+    env: dict[str, "Environment"] = {}
+
+
+def deployment() -> Environment:
+    """Read wrangler.toml: production at the top, `make dev` under `env["local"]`."""
+    return msgspec.toml.decode((prepare.ROOT / "wrangler.toml").read_bytes(), type=Environment)
 
 
 def vendored_modules() -> dict[str, Path]:
@@ -53,7 +63,7 @@ def write_config(
         variables: Name to value.
         ai_address: `host:port` of a Workers AI server; env.AI is the real Ai class over it.
     """
-    date = deployment()["compatibility_date"]
+    date = deployment().compatibility_date
     embedded = [
         # As wrangler does it: the Worker's own files are modules, its packages are data.
         f"(name = {json.dumps(name)}, "

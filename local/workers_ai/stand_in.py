@@ -18,7 +18,7 @@ _TURNS = ("after all", "without hurry", "as it should", "once more", "in plain s
 
 def generate(prompt: Prompt, seed: int | None) -> Iterator[str]:
     """
-    Generate tokens: words, each with the white space before it, some dozens in all.
+    Generate tokens: words, each with the white space before it, some hundreds at most.
 
     Args:
         seed: Another seed gives another text; None is a seed of its own.
@@ -38,6 +38,6 @@ def generate(prompt: Prompt, seed: int | None) -> Iterator[str]:
 
 
 def _sentences(chance: random.Random) -> Iterator[str]:
-    for _ in range(chance.randint(4, 16)):
+    for _ in range(chance.randint(4, 40)):
         words = (chance.choice(words) for words in (_SUBJECTS, _VERBS, _OBJECTS, _TURNS))
         yield " " + " ".join(words) + "."

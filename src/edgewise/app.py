@@ -23,6 +23,9 @@ async def handle(request: Request, variables: str, ai: Ai) -> Reply:
     try:
         return await _answer(request, read_settings(variables), ai)
     except EdgewiseError as error:
+        if error.status >= 500:
+            cause = type(error.__cause__).__name__ if error.__cause__ else "no cause"
+            logging.getLogger("edgewise").error("%s: %s", error.message, cause)
         return error_reply(error)
     except Exception:
         logging.getLogger("edgewise").exception("internal error")

@@ -1,9 +1,11 @@
 """The door between Python and JavaScript: the one module that knows both."""
 
+from asyncio import wait_for
+from contextlib import suppress
 from typing import Any
 
 import msgspec
-from js import JSON, Response, Uint8Array
+from js import JSON, Response, Uint8Array, WritableStream
 from pyodide.ffi import JsException
 from workers import import_from_javascript
 
@@ -12,11 +14,9 @@ from .exchange import Reply, Request, Stream
 from .inference import Answer
 from .settings import NAMES
 
-_FIRST_READ_BYTES = 65_536  # longer bodies are read in one more step
-# The platform itself takes no more than 100 MB.
-# Source: developers.cloudflare.com/workers/platform/limits/
-_DROP_STEP_BYTES = 1_000_000
-_DROP_STEPS = 100
+_FIRST_READ_BYTES = 65_536  # most bodies are read in one step
+_NEXT_READ_BYTES = 1_048_576
+_DROP_S = 2.0
 
 # Every call is of the same kind, because Ai keeps its options on itself across an await: calls of
 # two kinds at once could swap their results. It also keeps refusals from becoming exceptions.
@@ -36,62 +36,57 @@ def read_variables() -> str:
     return f"{{{','.join(texts)}}}"
 
 
-def read_request(request: Any) -> Request:
+def read_request(request: Any, body: "RequestBody") -> Request:
     """Read all of a request but its body."""
     inner = request.js_object  # request.method raises KeyError for a method Python does not list
     url: str = inner.url
     path = "/" + url.partition("://")[2].partition("?")[0].partition("/")[2]
-    return Request(inner.method, path, RequestBody(inner))
+    return Request(inner.method, path, body)
 
 
 class RequestBody:
-    """The body of a JavaScript Request."""
+    """The body of the SDK's Request."""
 
     def __init__(self, request: Any) -> None:
-        self._request = request
+        self._stream = request.js_object.body
+        self._is_read = not self._stream
 
     async def read(self, limit: int) -> bytes:
         """See exchange.Body."""
-        stream = self._request.body
-        if not stream:
+        if self._is_read:
             return b""
-        reader = stream.getReader(mode="byob")
+        reader = self._stream.getReader(mode="byob")
+        parts: list[bytes] = []
+        size, step = 0, _FIRST_READ_BYTES
         try:
-            # One byte more than allowed tells a body that is too long.
-            document = await _read(reader, limit + 1)
-            if len(document) <= limit:
-                return document
-            await _drop(reader)
+            while size <= limit:
+                # Resolves once so many bytes came or the body has ended, however it was cut up.
+                result = await reader.readAtLeast(step, Uint8Array.new(step))
+                if result.value:
+                    parts.append(result.value.to_bytes())
+                    size += len(parts[-1])
+                if result.done or len(parts[-1]) < step:
+                    self._is_read = True
+                    break
+                step = _NEXT_READ_BYTES
         except JsException as error:
             raise BadRequest("body: it broke off while it was read") from error
-        raise BodyTooLarge(f"body: expected at most {limit} bytes")
+        finally:
+            reader.releaseLock()
+        if size > limit:
+            raise BodyTooLarge(f"body: expected at most {limit} bytes")
+        return b"".join(parts)
 
+    async def drop_rest(self) -> None:
+        """
+        Let what was left unread come and go, for a while.
 
-async def _read(reader: Any, most: int) -> bytes:
-    parts: list[bytes] = []
-    left = most
-    step = min(left, _FIRST_READ_BYTES)
-    while left:
-        # Resolves once so many bytes came or the body has ended, however it was cut up.
-        result = await reader.readAtLeast(step, Uint8Array.new(step))
-        if result.value:
-            parts.append(result.value.to_bytes())
-            left -= len(parts[-1])
-        if result.done or len(parts[-1]) < step:
-            break
-        step = left
-    return b"".join(parts)
-
-
-async def _drop(reader: Any) -> None:
-    # Over HTTP/1.1 a client that is still sending would see its connection reset, not our answer.
-    buffer = Uint8Array.new(_DROP_STEP_BYTES)
-    for _ in range(_DROP_STEPS):
-        result = await reader.readAtLeast(_DROP_STEP_BYTES, buffer)
-        if result.done:
-            return
-        buffer = Uint8Array.new(result.value.buffer)
-    await reader.cancel()
+        Over HTTP/1.1 a client that is still sending sees its connection reset instead of an answer
+        that comes before it is done.
+        """
+        if not self._is_read:
+            with suppress(TimeoutError, JsException):
+                await wait_for(self._stream.pipeTo(WritableStream.new()), _DROP_S)
 
 
 class WorkersAi:
@@ -104,12 +99,14 @@ class WorkersAi:
             raise Misconfigured("AI: expected the binding to Workers AI, got nothing")
         try:
             response = await binding.run(model, JSON.parse(inputs), JSON.parse(_OPTIONS))
-            content_type = response.headers.get("content-type") or ""
-            if response.status == 200 and not content_type.startswith("application/json"):
+            content_type = (response.headers.get("content-type") or "").partition(";")[0]
+            if response.status != 200 or content_type.lower() == "application/json":
+                return Answer(response.status, await response.text())
+            if content_type.lower() == "text/event-stream":
                 return Answer(response.status, Stream(response.body))
-            return Answer(response.status, await response.text())
         except JsException as error:
             raise UpstreamError(None, model=model) from error
+        raise UpstreamError(None, model=model)
 
 
 def to_response(reply: Reply) -> Any:

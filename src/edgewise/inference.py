@@ -14,7 +14,7 @@ from .prompt import Generation
 FALL_BACK_ON = frozenset({5007, 5028, 3042})
 
 # Public id to the model that answered last. A cache that may be lost at any time.
-_answered_last: dict[str, str] = {}
+answered_last: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,11 @@ async def infer(generation: Generation, served_by: Sequence[str], ai: Ai) -> Out
     Raises:
         UpstreamError: The refusal of the model that was not gone, or of the last one.
     """
-    last = _answered_last.get(generation.model)
+    last = answered_last.get(generation.model)
     for model in sorted(served_by, key=lambda candidate: candidate != last):
         answer = await ai.run(model, generation.inputs)
         if answer.status == 200:
-            _answered_last[generation.model] = model
+            answered_last[generation.model] = model
             return Outcome(model, answer.body)
         refusal = UpstreamError(_read_code(answer.body), model=model)
         if refusal.upstream_code not in FALL_BACK_ON:
@@ -96,7 +96,7 @@ class _Refusal(msgspec.Struct):
     """
 
     internalCode: int | None = None
-    errors: list[_Listed] = []
+    errors: list[_Listed] | None = None
 
 
 def _read_code(body: str | Stream) -> int | None:
@@ -106,4 +106,4 @@ def _read_code(body: str | Stream) -> int | None:
         refusal = msgspec.json.decode(body, type=_Refusal)
     except msgspec.DecodeError:
         return None
-    return refusal.internalCode or next((error.code for error in refusal.errors), None)
+    return refusal.internalCode or next((error.code for error in refusal.errors or []), None)

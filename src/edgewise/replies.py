@@ -29,7 +29,7 @@ class Completion(msgspec.Struct):
 class Usage(msgspec.Struct):
     """The one count that we look at."""
 
-    completion_tokens: int | None = None
+    completion_tokens: float | None = None
 
 
 class CompletionBody(msgspec.Struct):
@@ -46,7 +46,7 @@ class CompletionBody(msgspec.Struct):
     """
 
     model: str
-    response: str | None
+    response: Raw | str | None
     usage: Raw
     finish_reason: Literal["stop", "length", "tool_calls"] | None
     truncated: bool | None
@@ -112,14 +112,14 @@ def completion_reply(model: str, document: str, max_tokens: int) -> Reply:
     return _json_reply(200, body, {"x-model": model})
 
 
-def _text(completion: Completion) -> str | None:
+def _text(completion: Completion) -> Raw | str | None:
     raw = bytes(completion.response)
     if not raw and not completion.tool_calls:
         raise msgspec.DecodeError("neither a response nor tool calls")
     if raw in (b"", b"null"):
         return None
     if raw.startswith(b'"'):
-        return msgspec.json.decode(raw, type=str)
+        return completion.response
     return raw.decode()
 
 
@@ -145,5 +145,5 @@ def error_reply(error: EdgewiseError) -> Reply:
 
 
 def _json_reply(status: int, body: msgspec.Struct, headers: Mapping[str, str]) -> Reply:
-    text = msgspec.json.encode(body).decode()
+    text = msgspec.json.encode(body).decode() + "\n"  # for who reads it in a terminal
     return Reply(status, {"content-type": JSON, "cache-control": "no-store", **headers}, text)

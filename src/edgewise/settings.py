@@ -11,7 +11,7 @@ from .errors import Misconfigured
 from .fields import decode, descriptions
 
 # What a header can carry: the id that ran is told in one.
-ModelId = Annotated[str, Meta(pattern=r"^[!-~]+$", description="a model's id")]
+ModelId = Annotated[str, Meta(pattern=r"^[!-~]+\Z", description="a model's id")]
 
 
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,7 +28,7 @@ class Variables(msgspec.Struct, frozen=True):
 
     MODELS: Annotated[list[Model], Meta(min_length=1, description="an array of 1 model or more")]
     MAX_BODY_BYTES: Annotated[
-        int, Meta(ge=1, le=100_000_000, description="an integer from 1 to 100000000")
+        int, Meta(ge=1, le=10_000_000, description="an integer from 1 to 10000000")
     ] = 1_048_576
 
 
@@ -68,8 +68,11 @@ def read_settings(variables: str) -> Settings:
         Misconfigured: Names the variable.
     """
     checked = decode(variables.encode(), _DECODER, _EXPECTED, Misconfigured)
+    models = {model.id: tuple(model.served_by) for model in checked.MODELS}
+    if len(models) < len(checked.MODELS):
+        raise Misconfigured("MODELS: expected each id once", param="MODELS")
     return Settings(
-        models={model.id: tuple(model.served_by) for model in checked.MODELS},
+        models=models,
         default_model=checked.MODELS[0].id,
         max_body_bytes=checked.MAX_BODY_BYTES,
     )

@@ -9,5 +9,5 @@ from tests.unit.scripted import Corridor
 @pytest.fixture
 def corridor() -> Corridor:
     """A corridor in a new isolate: no model has answered yet."""
-    inference._answered_last.clear()
+    inference.answered_last.clear()
     return Corridor()

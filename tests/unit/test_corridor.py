@@ -173,6 +173,17 @@ def test_misconfigured_deployment_says_which_variable(corridor: Corridor) -> Non
     }
 
 
+def test_failure_without_a_code_is_logged_without_text(
+    corridor: Corridor, caplog: pytest.LogCaptureFixture
+) -> None:
+    corridor.ai.answers = [Answer(200, '{"response":"half of an ans')]
+
+    with caplog.at_level(logging.ERROR, "edgewise"):
+        assert corridor.run({"prompt": "Hello"}).status == 502
+
+    assert caplog.messages == [f"Workers AI failed ({FAST}, no code): DecodeError"]
+
+
 def test_fault_of_ours_is_logged_and_not_told(
     corridor: Corridor, caplog: pytest.LogCaptureFixture
 ) -> None:

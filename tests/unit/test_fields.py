@@ -1,5 +1,6 @@
 import json
 import re
+import tracemalloc
 from typing import Annotated, get_args, get_type_hints
 
 import pytest
@@ -50,6 +51,17 @@ def test_unfinished_depth_is_too_deep(document: bytes) -> None:
 )
 def test_brackets_that_do_not_nest_are_not_deep(document: bytes) -> None:
     assert not is_too_deep(document)
+
+
+def test_measuring_takes_no_memory_to_speak_of() -> None:
+    document = b'{"prompt":"' + b"\\n" * 500_000 + b'","x":[' + b"[]," * 100 + b"0]}"
+    tracemalloc.start()
+
+    is_too_deep(document)
+
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * len(document)
 
 
 def test_descriptions_reach_into_lists_and_structs() -> None:

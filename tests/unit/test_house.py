@@ -34,7 +34,8 @@ def imports_of(source: str) -> set[str]:
             case ast.Call(func=ast.Name(id="__import__"), args=[ast.Constant(value=str(name))]):
                 found.add(name)
             case ast.Call(
-                func=ast.Attribute(attr="import_module"), args=[ast.Constant(value=str(name))]
+                func=ast.Attribute(attr="import_module") | ast.Name(id="import_module"),
+                args=[ast.Constant(value=str(name))],
             ):
                 found.add(name)
     return {name.partition(".")[0] for name in found}
@@ -61,10 +62,18 @@ def test_only_the_doors_know_javascript(module: str) -> None:
         "def f():\n    from js import fetch",
         "__import__('js')",
         "importlib.import_module('pyodide.ffi')",
+        "from importlib import import_module\nimport_module('js')",
     ],
 )
 def test_javascript_is_found_however_it_is_imported(source: str) -> None:
     assert imports_of(source) & JAVASCRIPT
+
+
+@pytest.mark.parametrize("module", modules())
+def test_only_the_entrypoint_goes_through_the_door(module: str) -> None:
+    assert bool(re.search(r"import.*\bffi\b", (SOURCE / module).read_text("utf-8"))) == (
+        module == "entry.py"
+    )
 
 
 def test_linter_forbids_javascript_outside_the_doors() -> None:
@@ -82,13 +91,13 @@ def test_linter_forbids_javascript_outside_the_doors() -> None:
 
 
 def test_production_has_the_real_binding_and_nothing_experimental() -> None:
-    assert WRANGLER["ai"] == {"binding": "AI"}
-    assert WRANGLER["compatibility_flags"] == ["python_workers"]
-    assert "unsafe" not in WRANGLER
+    assert WRANGLER.ai == {"binding": "AI"}
+    assert WRANGLER.compatibility_flags == ["python_workers"]
+    assert WRANGLER.unsafe == {}
 
 
 def test_local_running_serves_the_same_models_as_production() -> None:
-    assert WRANGLER["env"]["local"]["vars"] == WRANGLER["vars"]
+    assert WRANGLER.env["local"].variables == WRANGLER.variables
 
 
 def test_version_is_the_same_everywhere() -> None:
@@ -107,6 +116,21 @@ def test_locks_hold_what_the_project_asks_for() -> None:
         lock = (ROOT / "requirements" / name).read_text("utf-8")
         for requirement in requirements:
             assert f"{requirement} \\\n" in lock, f"make lock: {requirement} is not in {name}"
+
+
+def test_locks_hold_a_hash_of_everything_that_the_registry_had() -> None:
+    packages = json.loads((ROOT / "package-lock.json").read_text("utf-8"))["packages"]
+    ours = {"", "local/miniflare-plugin", "node_modules/miniflare-workers-ai-local"}
+
+    # npm had no build of this workerd for these when the lock was made.
+    assert {name for name, package in packages.items() if "integrity" not in package} - ours == {
+        "node_modules/@cloudflare/workerd-darwin-64",
+        "node_modules/@cloudflare/workerd-darwin-arm64",
+        "node_modules/@cloudflare/workerd-windows-64",
+    }
+    for lock in ("tools.txt", "worker.txt"):
+        text = (ROOT / "requirements" / lock).read_text("utf-8")
+        assert all("--hash=sha256:" in entry for entry in re.split(r"\n(?=\w)", text.strip()))
 
 
 def test_locks_name_no_host() -> None:

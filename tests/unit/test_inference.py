@@ -68,7 +68,7 @@ def test_remembered_model_that_goes_is_followed_by_the_others_in_order(corridor:
 
 
 def test_remembered_model_that_serves_no_longer_is_not_asked() -> None:
-    inference._answered_last["public"] = "withdrawn"
+    inference.answered_last["public"] = "withdrawn"
     ai = ScriptedAi([ANSWER])
 
     outcome = asyncio.run(infer(Generation("public", "{}", 256), ["serves"], ai))
@@ -135,6 +135,13 @@ def test_code_in_a_list_of_errors_counts_too(corridor: Corridor) -> None:
     corridor.ai.answers = [Answer(429, body)]
 
     assert corridor.run({"prompt": "Hello"}).status == 429
+
+
+def test_code_counts_whatever_stands_beside_it(corridor: Corridor) -> None:
+    body = json.dumps({"internalCode": 5028, "errors": None})
+    corridor.ai.answers = [Answer(410, body), ANSWER]
+
+    assert corridor.run({"prompt": "Hello"}).headers["x-model"] == FP8
 
 
 def test_workers_ai_that_cannot_be_reached_is_502(corridor: Corridor) -> None:

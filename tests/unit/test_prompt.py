@@ -1,4 +1,5 @@
 import json
+import re
 from typing import get_type_hints
 
 import pytest
@@ -150,7 +151,7 @@ def test_bad_field_is_named_with_what_was_expected_and_what_came(
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        (b"", "body: expected valid JSON"),
+        (b"", "body: expected an object, got nothing"),
         (b"{", "body: expected valid JSON"),
         (b"prompt=Hello", "body: expected valid JSON, it breaks near byte 0"),
         (b'{"prompt":"a"} x', "body: expected valid JSON, it breaks near byte 1"),
@@ -177,12 +178,16 @@ def test_field_given_twice_with_the_first_one_wrong_is_still_told(second: str) -
 
 
 def test_no_text_is_ever_echoed() -> None:
-    for name in get_type_hints(Inputs):
-        try:
-            parse(json.dumps({name: "a prompt of the caller", "raw": "canary"}).encode(), "m")
-        except BadRequest as error:
-            assert "caller" not in error.message
-            assert "canary" not in error.message
+    canary = "a prompt of the caller"
+    wrong: list[object] = [{name: canary} for name in get_type_hints(Inputs) if name != "prompt"]
+    wrong += [{"messages": [turn]} for turn in (canary, {"role": canary}, {"content": canary})]
+    wrong += [{"prompt": canary, "messages": [{"role": "user", "content": canary}]}]
+    wrong += [{"messages": [{"role": canary, "content": canary}]}, canary, [canary]]
+    for document in wrong:
+        with pytest.raises(BadRequest) as caught:
+            parse(json.dumps(document).encode(), "m")
+
+        assert "caller" not in caught.value.message
 
 
 @given(st.binary())
@@ -191,7 +196,7 @@ def test_any_bytes_are_taken_or_refused(document: bytes) -> None:
     try:
         parse(document, "m")
     except BadRequest as error:
-        assert error.message.split(":")[0]
+        assert re.match(r"(body|[a-z_]+(\[\d+\])?(\.\w+)?|prompt, messages): ", error.message)
 
 
 @given(st.dictionaries(field_names, json_values))

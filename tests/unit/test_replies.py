@@ -55,6 +55,22 @@ def test_tool_calls_are_handed_on_as_they_came() -> None:
     assert body["finish_reason"] == "tool_calls"
 
 
+def test_tool_calls_may_come_without_a_response() -> None:
+    assert reply_to({"tool_calls": [{"name": "f"}], "usage": usage(3)})["response"] is None
+
+
+def test_answers_are_not_to_be_stored() -> None:
+    reply = completion_reply("m", '{"response":"Hi"}', 256)
+
+    assert reply.headers["cache-control"] == "no-store"
+
+
+def test_usage_may_be_counted_in_floats() -> None:
+    body = reply_to({"response": "Hi", "usage": {"completion_tokens": 9.0}}, max_tokens=9)
+
+    assert body["truncated"] is True
+
+
 def test_tool_calls_cut_at_max_tokens_are_cut() -> None:
     body = reply_to({"tool_calls": [{"name": "f"}], "usage": usage(9)}, max_tokens=9)
 

@@ -39,9 +39,10 @@ def test_body_cap_is_read(value: object) -> None:
             r"MODELS\[0\].id: expected a model's id, got an empty string",
         ),
         (
-            {"MODELS": [{"id": "a", "served_by": ["b\r\nx-header: c"]}]},
+            {"MODELS": [{"id": "a", "served_by": ["b\n"]}]},
             r"MODELS\[0\].served_by\[0\]: expected a model's id, got a string",
         ),
+        ({"MODELS": [*MODELS, MODELS[0]]}, "MODELS: expected each id once"),
         (
             {"MODELS": [{"id": "a", "served_by": []}]},
             r"MODELS\[0\].served_by: expected an array of 1 model id or more, got an empty array",
@@ -56,11 +57,11 @@ def test_body_cap_is_read(value: object) -> None:
         ),
         (
             {"MODELS": MODELS, "MAX_BODY_BYTES": 0},
-            "MAX_BODY_BYTES: expected an integer from 1 to 100000000, got 0",
+            "MAX_BODY_BYTES: expected an integer from 1 to 10000000, got 0",
         ),
         (
             {"MODELS": MODELS, "MAX_BODY_BYTES": "1 MiB"},
-            "MAX_BODY_BYTES: expected an integer from 1 to 100000000, got a string",
+            "MAX_BODY_BYTES: expected an integer from 1 to 10000000, got a string",
         ),
     ],
 )

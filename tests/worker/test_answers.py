@@ -1,12 +1,13 @@
 import json
+import socket
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from edgewise import VERSION
-from edgewise.errors import MEANINGS
 from edgewise.fields import MAX_DEPTH
+from tests.golden import ERRORS
 from tests.worker.conftest import Worker
 from workers_ai.app import Scripted
 from workers_ai.errors import KINDS, Refused
@@ -48,7 +49,7 @@ def test_health_can_be_asked_for_its_head(client: httpx.Client) -> None:
 def test_prompt_of_each_kind_is_answered(
     client: httpx.Client, inputs: dict[str, object], kind: str
 ) -> None:
-    response = client.post(f"/run/{FAST}", json=inputs)
+    response = client.post(f"/run/{FAST}", json=inputs | {"max_tokens": 1000})
 
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
@@ -58,6 +59,13 @@ def test_prompt_of_each_kind_is_answered(
     assert body["model"] == FAST
     assert body["usage"]["total_tokens"] > body["usage"]["completion_tokens"] > 0
     assert (body["finish_reason"], body["truncated"]) == ("stop", False)
+
+
+def test_answer_is_cut_at_256_tokens_when_nothing_is_said(client: httpx.Client) -> None:
+    body = client.post("/run", json={"prompt": "Hello"}).json()
+
+    assert body["usage"]["completion_tokens"] == 256
+    assert (body["finish_reason"], body["truncated"]) == ("length", True)
 
 
 def test_answer_cut_at_max_tokens_says_so(client: httpx.Client) -> None:
@@ -166,7 +174,7 @@ def test_retired_public_model_is_reached_only_when_the_others_are_gone(
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["JSON", "stream"])
-@pytest.mark.parametrize("code", KINDS)
+@pytest.mark.parametrize("code", sorted(ERRORS.keys() & KINDS.keys()))
 def test_failure_of_the_model_keeps_its_documented_status(
     client: httpx.Client, worker: Worker, code: int, stream: bool
 ) -> None:
@@ -174,10 +182,8 @@ def test_failure_of_the_model_keeps_its_documented_status(
 
     response = client.post(f"/run/{FAST}", json=SCOPED | {"stream": stream})
 
-    meaning = MEANINGS.get(code)
-    assert response.status_code == (meaning.status if meaning else 502)
     error = response.json()["error"]
-    assert error["code"] == (meaning.code if meaning else "upstream_error")
+    assert (response.status_code, error["code"]) == ERRORS[code]
     assert error["message"].endswith(f"({FAST}, code {code})")
     assert asked(worker) == [FAST]
 
@@ -186,12 +192,22 @@ def test_failure_of_the_model_keeps_its_documented_status(
     ("content_type", "status", "body"),
     [
         ("text/html", 500, b"<h1>oops</h1>"),
+        ("text/html", 200, b"<h1>oops</h1>"),
+        ("application/octet-stream", 200, b"data: oops"),
         ("application/json", 200, b"[1]"),
         ("application/json", 200, b"{"),
         ("application/json; charset=utf-8", 200, b"[1]"),
         ("application/json", 200, b'{"response":' + b"[" * 20_000 + b"]" * 20_000 + b"}"),
     ],
-    ids=["an error page", "an array", "half an object", "with a charset", "too deep"],
+    ids=[
+        "an error page",
+        "a page",
+        "bytes",
+        "an array",
+        "half an object",
+        "with a charset",
+        "too deep",
+    ],
 )
 def test_answer_that_cannot_be_read_is_502(
     client: httpx.Client, worker: Worker, content_type: str, status: int, body: bytes
@@ -248,7 +264,7 @@ def test_unknown_path_or_model_is_404(client: httpx.Client, path: str) -> None:
 @pytest.mark.parametrize(
     ("body", "error"),
     [
-        (b"", {"message": "body: expected valid JSON"}),
+        (b"", {"message": "body: expected an object, got nothing"}),
         (b"{", {"message": "body: expected valid JSON"}),
         (b'{"prompt":"\xff"}', {"message": "body: expected UTF-8"}),
         (b"{}", {"message": "prompt, messages: expected exactly one of them, got neither"}),
@@ -336,6 +352,26 @@ def test_body_over_the_cap_is_413_however_it_is_sent(
             }
         }
     assert asked(worker) == []
+
+
+def test_body_without_end_is_413_before_it_ends(worker: Worker) -> None:
+    url = httpx.URL(worker.address)
+    with socket.create_connection((url.host, url.port or 80), timeout=30) as connection:
+        connection.sendall(b"POST /run HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+        for _ in range(2 * LIMIT // 0x8000):
+            connection.sendall(b"8000\r\n" + b" " * 0x8000 + b"\r\n")
+        answer = connection.recv(1000)
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert asked(worker) == []
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/health", "/run/unknown"])
+def test_refusal_of_a_large_body_is_told(client: httpx.Client, path: str) -> None:
+    response = client.post(path, content=padded(10 * LIMIT))
+
+    assert response.status_code in (404, 405)
+    assert response.json()["error"]["message"]
 
 
 def test_no_answer_and_no_log_shows_our_source(client: httpx.Client, worker: Worker) -> None:

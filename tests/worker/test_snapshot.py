@@ -22,7 +22,7 @@ from tests.worker.machinery import serve
 from workers_ai.app import WorkersAi
 
 WRANGLER = deployment()
-FLAGS = sorted({*WRANGLER["compatibility_flags"], *LOCAL_FLAGS})
+FLAGS = sorted({*WRANGLER.compatibility_flags, *LOCAL_FLAGS})
 SNAPSHOT_WORKER = Path(__file__).with_name("snapshot_worker.py")
 
 Test = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -35,7 +35,7 @@ def workerd_test(tmp_path: Path) -> Test:
     def run(main: Path, ai_address: str, option: str) -> "subprocess.CompletedProcess[str]":
         config = tmp_path / "worker.capnp"
         modules = {main.name: main, **source_modules(), **vendored_modules()}
-        write_config(config, modules, FLAGS, variables=WRANGLER["vars"], ai_address=ai_address)
+        write_config(config, modules, FLAGS, variables=WRANGLER.variables, ai_address=ai_address)
         return subprocess.run(
             command_to_test(config, f"--python-snapshot-dir={tmp_path}", option),
             stdout=subprocess.PIPE,
@@ -57,6 +57,20 @@ def test_worker_answers_from_its_snapshot(workerd_test: Test, tmp_path: Path) ->
 
     assert loaded.returncode == 0, loaded.stdout
     assert "answered from the snapshot" in loaded.stdout
+
+
+def test_worker_reads_its_settings_and_misses_its_binding(tmp_path: Path) -> None:
+    main = Path(__file__).with_name("bare_worker.py")
+    config = tmp_path / "worker.capnp"
+    modules = {main.name: main, **source_modules(), **vendored_modules()}
+    write_config(config, modules, FLAGS, variables=WRANGLER.variables | {"MAX_BODY_BYTES": 20})
+
+    result = subprocess.run(
+        command_to_test(config), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+    assert result.returncode == 0, result.stdout
+    assert "refused as it should" in result.stdout
 
 
 def test_javascript_object_in_a_global_cannot_be_saved(workerd_test: Test, tmp_path: Path) -> None:

@@ -1,0 +1,32 @@
+"""What a caller is told for each of Workers AI's codes: the contract, written out once."""
+
+# Source of the statuses: developers.cloudflare.com/workers-ai/platform/errors/; for 4006, 5006,
+# 5012, 5021, 5024, 5025, 5028 and 3046 what was seen live in 2026.
+ERRORS = {
+    3003: (400, "upstream_refused_input"),
+    3006: (413, "upstream_too_large"),
+    3007: (408, "upstream_timeout"),
+    3008: (408, "upstream_aborted"),
+    3023: (403, "upstream_forbidden"),
+    3036: (429, "allocation_used_up"),
+    3039: (400, "upstream_finetune_incomplete"),
+    3040: (429, "no_capacity"),
+    3041: (403, "upstream_forbidden"),
+    3042: (404, "upstream_unknown_model"),
+    3043: (502, "upstream_error"),
+    3046: (408, "upstream_timeout"),
+    4006: (429, "allocation_used_up"),
+    5004: (400, "upstream_refused_input"),
+    5005: (405, "upstream_lora_unsupported"),
+    5006: (400, "upstream_refused_input"),
+    5007: (400, "upstream_unknown_model"),
+    5012: (422, "upstream_refused_input"),
+    5016: (403, "upstream_forbidden"),
+    5018: (403, "upstream_forbidden"),
+    5019: (405, "upstream_sdk_deprecated"),
+    5021: (413, "context_length_exceeded"),
+    5024: (400, "upstream_json_mode_failed"),
+    5025: (400, "upstream_json_schema_unsupported"),
+    5028: (410, "model_retired"),
+    5035: (403, "upstream_paid_plan_required"),
+}
