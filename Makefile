@@ -7,8 +7,8 @@ PATHS := src local tests
 
 .PHONY: dev test check format deploy lock python prepare prepare-tools
 
-dev: prepare
-	@$(IN_VENV) local/dev.py
+dev: python
+	@$(PYTHON) local/dev.py
 
 test: prepare
 	$(IN_VENV) -m coverage run -m pytest tests/unit

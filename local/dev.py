@@ -1,20 +1,27 @@
 """`make dev`: the Worker under the real `wrangler dev`, over the Workers AI of this machine."""
 
+import contextlib
 import os
+import queue
+import re
 import signal
 import socket
 import sys
-import threading
 import urllib.parse
 
 import prepare
 from runtime.process import Process
-from runtime.wrangler import Wrangler, WranglerError
+from runtime.wrangler import Wrangler
 
 _CURL = (
     "curl {address}/run -d"
     """ '{{"messages":[{{"role":"user","content":"Hello"}}],"stream":true}}'"""
 )
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_POLL_S = 0.3
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+# What wrangler says at each reload: the modules in a box, and what it misses in the environment.
+_NOISE = re.compile(r"[│┌├└]|Attaching additional modules|\s*$")
 
 
 class DevError(Exception):
@@ -32,7 +39,7 @@ def read_port(text: str) -> int:
     Raises:
         DevError: It is not a port, or another program has it.
     """
-    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > 65535:
         raise DevError(f"PORT: expected a number from 0 to 65535, got {text!r}")
     port = int(text)
     with socket.socket() as probe:
@@ -42,11 +49,16 @@ def read_port(text: str) -> int:
         except PermissionError as error:
             raise DevError(f"PORT: this user may not listen on {port}; try PORT=8787") from error
         except OSError as error:
-            raise DevError(
-                f"PORT: another program listens on {port} already.\n"
-                f"Stop it, or choose another port: make dev PORT={port % 65535 + 1}"
-            ) from error
+            raise port_taken(port) from error
     return port
+
+
+def port_taken(port: int) -> DevError:
+    """Word that another program has the port."""
+    return DevError(
+        f"PORT: another program listens on {port} already.\n"
+        f"Stop it, or choose another port: make dev PORT={port % 65535 + 1}"
+    )
 
 
 def read_ai_url(text: str) -> str:
@@ -77,17 +89,16 @@ class Dev:
     """Everything that `make dev` starts."""
 
     def __init__(self) -> None:
-        self._changed = threading.Event()
+        # Only this may be put to from a signal handler: an Event's lock is not reentrant.
+        self._news: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._asked_to_stop = False
         self._ai: Process | None = None
         self._wrangler: Wrangler | None = None
 
     def ask_to_stop(self, *_signal: object) -> None:
-        """End soon; may be called at any time."""
+        """End soon; may be called at any time, by a signal too."""
         self._asked_to_stop = True
-        self._changed.set()
-        if self._wrangler is not None:
-            self._wrangler.give_up()
+        self._news.put(None)
 
     def run(self, port: int, ai_url: str | None) -> None:
         """
@@ -100,8 +111,9 @@ class Dev:
             print("Starting Workers AI and wrangler dev ...", flush=True)
             source = "AI_URL" if ai_url else "local stand-in, not a model"
             ai_url = ai_url or self._start_ai()
-            address = self._start_wrangler(port, ai_url)
-            self._check_alive()
+            wrangler = self._start_wrangler(port, ai_url)
+            self._check_ai()
+            address = wrangler.address.replace("127.0.0.1", "localhost")
             print(
                 f"\nEdgewise      {address}\n"
                 f"Workers AI    {ai_url} ({source})\n"
@@ -110,68 +122,128 @@ class Dev:
                 flush=True,
             )
             while not self._asked_to_stop:
-                self._changed.wait()
-                self._changed.clear()
-                self._check_alive()
+                self._news.get()
+                self._check_ai()
+                if not wrangler.process.is_running() and not self._asked_to_stop:
+                    wrangler = self._start_again(int(address.rpartition(":")[2]), ai_url)
         except Stopped:
             pass
         finally:
             # A second Ctrl-C must not leave anything behind.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            for part in (self._wrangler, self._ai):
-                if part is not None:
-                    part.stop()
-
-    def _print(self, line: str) -> None:
-        # What they say to being ended is no news.
-        if not self._asked_to_stop:
-            print(line, flush=True)
+            for number in _SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
+            with contextlib.ExitStack() as stack:
+                for part in (self._ai, self._wrangler):
+                    if part is not None:
+                        stack.callback(part.stop)
 
     def _start_ai(self) -> str:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            python = str(prepare.VENV / "bin" / "python")
             self._ai = Process(
-                [sys.executable, "-m", "workers_ai", "--fd", str(listener.fileno())],
+                [python, "-m", "workers_ai", "--fd", str(listener.fileno())],
                 self._print,
-                self._changed.set,
+                self._tell,
                 cwd=prepare.ROOT,
                 environment=prepare.environment(),
                 pass_fds=[listener.fileno()],
             )
         return address
 
-    def _start_wrangler(self, port: int, ai_url: str) -> str:
-        self._wrangler = Wrangler(
-            port=port, ai_url=ai_url, on_line=self._print, on_exit=self._changed.set
+    def _start_wrangler(self, port: int, ai_url: str) -> Wrangler:
+        wrangler = self._wrangler = Wrangler(
+            port=port,
+            ai_url=ai_url,
+            on_line=self._print,
+            on_ready=self._tell,
+            on_exit=self._tell,
         )
-        if self._asked_to_stop:
-            raise Stopped
-        try:
-            address = self._wrangler.wait_until_ready()
-        except WranglerError as error:
+        while not wrangler.address:
+            self._news.get()
             if self._asked_to_stop:
-                raise Stopped from error
-            raise DevError(f"wrangler dev did not start. It said:\n{error}") from error
-        return address.replace("127.0.0.1", "localhost")
+                raise Stopped
+            if not wrangler.process.is_running():
+                said = _COLOUR.sub("", wrangler.stop())
+                if "Address already in use" in said:
+                    raise port_taken(port)
+                raise DevError(f"wrangler dev did not start. It said:\n{said}")
+        return wrangler
 
-    def _check_alive(self) -> None:
-        wrangler = self._wrangler.process if self._wrangler else None
-        for name, process in (("The local Workers AI", self._ai), ("wrangler dev", wrangler)):
-            if process is not None and not process.is_running() and not self._asked_to_stop:
-                raise DevError(f"{name} ended by itself; what it said stands above.")
+    def _start_again(self, port: int, ai_url: str) -> Wrangler:
+        """Start wrangler again once its source has changed: it ends when that cannot be loaded."""
+        assert self._wrangler is not None
+        self._wrangler.stop()
+        seen = _changed_at()
+        print(
+            "\nwrangler dev ended by itself; why stands above.\n"
+            "It starts again when a file of src or wrangler.toml changes.\n",
+            flush=True,
+        )
+        while True:
+            seen = self._wait_for_a_change(seen)
+            print("Starting wrangler dev again ...", flush=True)
+            try:
+                wrangler = self._start_wrangler(port, ai_url)
+            except DevError as error:
+                print(f"\n{error}\n", flush=True)
+            else:
+                print("It serves again.\n", flush=True)
+                return wrangler
+
+    def _wait_for_a_change(self, seen: dict[str, int]) -> dict[str, int]:
+        while (now := _changed_at()) == seen:
+            with contextlib.suppress(queue.Empty):
+                self._news.get(timeout=_POLL_S)
+            if self._asked_to_stop:
+                raise Stopped
+        return now
+
+    def _check_ai(self) -> None:
+        if self._ai is not None and not self._ai.is_running() and not self._asked_to_stop:
+            raise DevError("The local Workers AI ended by itself; what it said stands above.")
+
+    def _tell(self) -> None:
+        self._news.put(None)
+
+    def _print(self, line: str) -> None:
+        # What they say to being ended is no news.
+        if self._asked_to_stop or _NOISE.match(_COLOUR.sub("", line)):
+            return
+        try:
+            print(line if sys.stdout.isatty() else _COLOUR.sub("", line), flush=True)
+        except BrokenPipeError:
+            self.ask_to_stop()  # nobody reads us any longer
+
+
+def _changed_at() -> dict[str, int]:
+    """When each file was changed that wrangler reads."""
+    files = [prepare.ROOT / "wrangler.toml", *(prepare.ROOT / "src").rglob("*.py")]
+    return {str(file): file.stat().st_mtime_ns for file in files}
+
+
+def _interrupt(*_signal: object) -> None:
+    raise KeyboardInterrupt
 
 
 def main() -> int:
     """Run `make dev`."""
-    dev = Dev()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, dev.ask_to_stop)
+    for number in _SIGNALS:
+        signal.signal(number, _interrupt)
     given = os.environ.get("AI_URL")
     try:
-        dev.run(read_port(os.environ.get("PORT") or "8787"), read_ai_url(given) if given else None)
-    except DevError as error:
+        port = read_port(os.environ.get("PORT") or "8787")
+        ai_url = read_ai_url(given) if given else None
+        prepare.set_up()
+        dev = Dev()
+        for number in _SIGNALS:
+            signal.signal(number, dev.ask_to_stop)
+        dev.run(port, ai_url)
+    except (DevError, prepare.PrepareError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

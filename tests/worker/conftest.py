@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from runtime.wrangler import Wrangler
-from tests.worker.machinery import descendants, serve
+from tests.worker.machinery import descendants, serve, wait_until
 from workers_ai.app import Streams, WorkersAi
 
 
@@ -42,8 +42,9 @@ def _running() -> Iterator[Worker]:
     with serve(ai) as ai_url:
         wrangler = Wrangler(port=0, ai_url=ai_url, on_line=log.append)
         try:
-            address = wrangler.wait_until_ready()
-            yield Worker(address, ai, ai_url, log, wrangler.process.pid)
+            wait_until(lambda: bool(wrangler.address) or not wrangler.process.is_running())
+            assert wrangler.address, wrangler.stop()
+            yield Worker(wrangler.address, ai, ai_url, log, wrangler.process.pid)
         finally:
             wrangler.stop()
 
