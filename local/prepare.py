@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,19 +62,26 @@ class Step:
 
     title: str
     output: Path
-    inputs: Sequence[str]
+    inputs: Sequence[Path]
     run: Callable[["Shell"], None]
 
 
 @dataclass(frozen=True)
 class Shell:
-    """Runs the commands of one step and keeps what they print in one log."""
+    """
+    Runs the commands of one step and keeps what they print.
+
+    Attributes:
+        log: The file that it is added to.
+        folder: Where the commands run.
+    """
 
     log: Path
+    folder: Path = ROOT
 
     def __call__(self, *command: object) -> str:
         """
-        Run a command in the checkout.
+        Run a command.
 
         Returns:
             What it printed.
@@ -86,7 +93,7 @@ class Shell:
         try:
             process = subprocess.Popen(
                 words,
-                cwd=ROOT,
+                cwd=self.folder,
                 env=environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -102,7 +109,7 @@ class Shell:
         except BaseException:
             # npm outlives the program around it, and would write on under the next set-up.
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            process.communicate()
             raise
         with self.log.open("a", encoding="utf-8") as log:
             log.write(f"$ {shlex.join(words)}\n{output}\n")
@@ -125,7 +132,7 @@ class Shell:
             )
         else:
             advice = "Run the same command again; what was finished is kept."
-        return f"{said}{advice}\nAll of it: {self.log.relative_to(ROOT)}"
+        return f"{said}{advice}\nAll of it: {os.path.relpath(self.log, self.folder)}"
 
 
 def environment() -> dict[str, str]:
@@ -237,23 +244,28 @@ def check_versions(node_modules: Path, workerd: Path) -> None:
         )
 
 
-_PACKAGES = ("package.json", "package-lock.json", ".npmrc")
+_PACKAGES = (ROOT / "package.json", ROOT / "package-lock.json", ROOT / ".npmrc")
+_TOOLS_LOCK = ROOT / "requirements" / "tools.txt"
+_WORKER_LOCK = ROOT / "requirements" / "worker.txt"
 STEPS = {
-    "tools": Step("Python tools, Node among them", VENV, ["requirements/tools.txt"], make_tools),
+    "tools": Step("Python tools, Node among them", VENV, [_TOOLS_LOCK], make_tools),
     "npm": Step("wrangler, workerd, pyodide", NODE_MODULES, _PACKAGES, make_node_modules),
     "vendor": Step(
-        "the Worker's packages", PYTHON_MODULES, ["requirements/worker.txt"], make_python_modules
+        "the Worker's packages",
+        PYTHON_MODULES,
+        [_WORKER_LOCK],
+        make_python_modules,
     ),
     "runtime": Step(
         "Python for workerd",
         RUNTIME,
         [
             *_PACKAGES,
-            "wrangler.toml",
-            "local/runtime/bundle.py",
-            "local/runtime/bundle.capnp",
-            "local/runtime/baseline.py",
-            "local/runtime/config.py",
+            ROOT / "wrangler.toml",
+            ROOT / "local/runtime/bundle.py",
+            ROOT / "local/runtime/bundle.capnp",
+            ROOT / "local/runtime/baseline.py",
+            ROOT / "local/runtime/config.py",
         ],
         make_runtime,
     ),
@@ -263,10 +275,10 @@ STEPS = {
 def digest(step: Step) -> str:
     """Sum up what decides whether a step has to run again."""
     # The checkout's path is in the virtual environment and in the launcher.
-    parts = [str(ROOT), inspect.getsource(step.run)]
+    parts = [str(step.output), inspect.getsource(step.run)]
     if step.output == VENV:
         parts.append(sys.version)
-    parts += [(ROOT / name).read_text("utf-8") for name in step.inputs]
+    parts += [file.read_text("utf-8") for file in step.inputs]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -278,22 +290,28 @@ def set_up(names: Sequence[str] = tuple(STEPS)) -> None:
         PrepareError: A step failed.
     """
     with _alone():
-        prepare(names)
+        run_steps({name: step for name, step in STEPS.items() if name in names}, BUILD)
 
 
-def prepare(names: Sequence[str]) -> None:
-    """Run those of the named steps whose inputs changed, in order."""
-    pending = [name for name in STEPS if name in names and not _is_done(STEPS[name])]
+def run_steps(steps: Mapping[str, Step], build: Path) -> None:
+    """
+    Run those steps whose inputs changed, in order.
+
+    Args:
+        steps: By name.
+        build: The folder for what is no step's output: logs, and outputs on their way out.
+    """
+    pending = {name: step for name, step in steps.items() if not _is_done(step)}
     if not pending:
         return
     print("Setting up this checkout:", flush=True)
-    LOGS.mkdir(parents=True, exist_ok=True)
-    for name in pending:
-        step = STEPS[name]
+    logs = build / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    for name, step in pending.items():
         print(f"  {step.title} ...", end=" ", flush=True)
         start = time.monotonic()
-        _remove(step.output)
-        log = LOGS / f"{name}.log"
+        _remove(step.output, build / "removed")
+        log = logs / f"{name}.log"
         log.unlink(missing_ok=True)
         try:
             step.run(Shell(log))
@@ -304,14 +322,12 @@ def prepare(names: Sequence[str]) -> None:
         print(f"{time.monotonic() - start:.0f} s", flush=True)
 
 
-def _remove(folder: Path) -> None:
+def _remove(folder: Path, trash: Path) -> None:
+    shutil.rmtree(trash, ignore_errors=True)
     if folder.exists():
         # Out of the way at once, so that nothing half removed is taken for something.
-        old = BUILD / f"removed-{folder.name}"
-        shutil.rmtree(old, ignore_errors=True)
-        BUILD.mkdir(exist_ok=True)
-        folder.rename(old)
-        shutil.rmtree(old, ignore_errors=True)
+        folder.rename(trash)
+        shutil.rmtree(trash, ignore_errors=True)
 
 
 def _is_done(step: Step) -> bool:

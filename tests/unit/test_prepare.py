@@ -1,19 +1,23 @@
 import json
+import os
+import signal
 import socket
+import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 import prepare
-from prepare import PrepareError, Shell, Step, check_versions
+from prepare import PrepareError, Shell, Step, check_versions, run_steps
 
 
 @pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
-    """A shell that logs into a checkout of its own."""
-    monkeypatch.setattr(prepare, "ROOT", tmp_path)
-    return Shell(tmp_path / "step.log")
+def shell(tmp_path: Path) -> Shell:
+    """A shell in a folder of its own."""
+    return Shell(tmp_path / "step.log", tmp_path)
 
 
 def node_modules(folder: Path, *, workerd: str = "1.1", pyodide: str = "314.0.6") -> Path:
@@ -97,7 +101,7 @@ def test_python_without_venv_is_told_what_to_install(shell: Shell) -> None:
 
 
 def test_step_runs_again_only_when_an_input_changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = []
 
@@ -105,37 +109,58 @@ def test_step_runs_again_only_when_an_input_changed(
         runs.append(1)
         (tmp_path / "output").mkdir()
 
-    monkeypatch.setattr(prepare, "ROOT", tmp_path)
-    monkeypatch.setattr(prepare, "LOGS", tmp_path / "logs")
-    step = Step("the output", tmp_path / "output", ["input"], make)
-    monkeypatch.setattr(prepare, "STEPS", {"step": step})
+    step = Step("the output", tmp_path / "output", [tmp_path / "input"], make)
     (tmp_path / "input").write_text("one")
-
     for _ in range(2):
-        prepare.prepare(["step"])
+        run_steps({"step": step}, tmp_path / "build")
     (tmp_path / "input").write_text("two")
-    prepare.prepare(["step"])
+    run_steps({"step": step}, tmp_path / "build")
 
     assert len(runs) == 2
     assert capsys.readouterr().out.count("the output ... 0 s") == 2
 
 
-def test_step_that_failed_runs_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [PrepareError("no"), KeyboardInterrupt()], ids=repr)
+def test_step_that_did_not_end_runs_again(tmp_path: Path, error: BaseException) -> None:
     runs = []
 
     def fail(_run: Shell) -> None:
         runs.append(1)
         (tmp_path / "output").mkdir()
-        raise PrepareError("no")
+        raise error
 
-    monkeypatch.setattr(prepare, "ROOT", tmp_path)
-    monkeypatch.setattr(prepare, "LOGS", tmp_path / "logs")
-    monkeypatch.setattr(
-        prepare, "STEPS", {"step": Step("the output", tmp_path / "output", [], fail)}
-    )
-
+    step = Step("the output", tmp_path / "output", [], fail)
     for _ in range(2):
-        with pytest.raises(PrepareError):
-            prepare.prepare(["step"])
+        with pytest.raises(type(error)):
+            run_steps({"step": step}, tmp_path / "build")
 
     assert len(runs) == 2
+
+
+def test_command_that_is_interrupted_ends_with_all_it_started(shell: Shell, tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    # As .venv/bin/npm does it: a program around the one that works.
+    script = f"sh -c 'echo $$ > {started}; exec sleep 1000' & wait"
+
+    def interrupt_once_started() -> None:
+        while not (started.exists() and started.read_text().strip()):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    interrupt = threading.Thread(target=interrupt_once_started)
+    interrupt.start()
+    with pytest.raises(KeyboardInterrupt):
+        shell("sh", "-c", script)
+    interrupt.join()
+
+    state = subprocess.run(
+        ["ps", "-o", "stat=", "-p", started.read_text().strip()],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert state.stdout.strip()[:1] in ("", "Z")
+
+
+def test_program_that_is_not_there_is_told(shell: Shell) -> None:
+    with pytest.raises(PrepareError, match="nobodys-program could not be started: No such file"):
+        shell("nobodys-program")
