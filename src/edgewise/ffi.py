@@ -99,10 +99,11 @@ class WorkersAi:
             raise Misconfigured("AI: expected the binding to Workers AI, got nothing")
         try:
             response = await binding.run(model, JSON.parse(inputs), JSON.parse(_OPTIONS))
-            content_type = (response.headers.get("content-type") or "").partition(";")[0]
-            if response.status != 200 or content_type.lower() == "application/json":
+            content_type = response.headers.get("content-type") or ""
+            kind = content_type.partition(";")[0].strip().lower()
+            if response.status != 200 or kind == "application/json":
                 return Answer(response.status, await response.text())
-            if content_type.lower() == "text/event-stream":
+            if kind == "text/event-stream":
                 return Answer(response.status, Stream(response.body))
         except JsException as error:
             raise UpstreamError(None, model=model) from error

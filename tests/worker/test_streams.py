@@ -81,6 +81,19 @@ def test_stream_is_passed_on_whatever_it_holds(
     assert client.post(f"/run/{FAST}", json=STREAMED).content == body
 
 
+@pytest.mark.parametrize(
+    "content_type", ["text/event-stream; charset=utf-8", "Text/Event-Stream ;"]
+)
+def test_stream_is_known_however_its_type_is_written(
+    client: httpx.Client, worker: Worker, content_type: str
+) -> None:
+    worker.ai.scripts[FAST].append(Scripted([EVENT], content_type))
+
+    response = client.post(f"/run/{FAST}", json=STREAMED)
+
+    assert (response.headers["content-type"], response.content) == ("text/event-stream", EVENT)
+
+
 def test_event_arrives_before_the_next_is_made(client: httpx.Client, worker: Worker) -> None:
     arrived = threading.Event()
 
