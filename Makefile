@@ -1,6 +1,5 @@
-# PYTHON is any Python from 3.11 on; it only makes .venv.
+# PYTHON is any Python from 3.11 on; it makes .venv and starts `make dev`.
 PYTHON ?= python3
-export PORT ?= 8787
 
 IN_VENV := .venv/bin/python
 PATHS := src local tests

@@ -49,7 +49,7 @@ def start(**variables: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, str(prepare.ROOT / "local" / "dev.py")],
         cwd=prepare.ROOT,
-        env={**os.environ, "PORT": "0", **variables},
+        env={**os.environ, "PORT": "0", "AI_URL": "", **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
