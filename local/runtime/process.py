@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -22,7 +23,6 @@ class Process:
         *,
         cwd: Path,
         environment: Mapping[str, str],
-        pass_fds: Sequence[int] = (),
     ) -> None:
         """
         Start it.
@@ -40,7 +40,6 @@ class Process:
             stderr=subprocess.STDOUT,
             encoding="utf-8",
             errors="replace",
-            pass_fds=pass_fds,
             start_new_session=True,
         )
         self._on_line = on_line
@@ -81,3 +80,64 @@ class Process:
         # What it started may outlive it and keep its output open.
         self._popen.wait()
         self._on_exit()
+
+
+class Server:
+    """
+    A program that says where it listens.
+
+    Attributes:
+        ready: The line that said so; None until then.
+        process: For whether it runs.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        ready: re.Pattern[str],
+        *,
+        environment: Mapping[str, str],
+        cwd: Path,
+        on_line: Callable[[str], None] = lambda _line: None,
+        on_ready: Callable[[], None] = lambda: None,
+        on_exit: Callable[[], None] = lambda: None,
+    ) -> None:
+        """
+        Start it. What it calls, it calls from other threads.
+
+        Args:
+            ready: Matches the line, with the group `address`.
+            on_line: Called with each line that it prints from then on.
+            on_ready: Called when it is.
+            on_exit: Called when it has ended.
+        """
+        self.ready: re.Match[str] | None = None
+        self._pattern = ready
+        self._on_line = on_line
+        self._on_ready = on_ready
+        self._printed: list[str] = []
+        self.process = Process(command, self._read, on_exit, cwd=cwd, environment=environment)
+
+    @property
+    def address(self) -> str:
+        """Such as `http://127.0.0.1:8787`; empty until it is ready."""
+        return self.ready["address"] if self.ready else ""
+
+    def stop(self) -> str:
+        """
+        End it, and all that it started.
+
+        Returns:
+            What it printed before it was ready.
+        """
+        self.process.stop()
+        return "\n".join(self._printed)
+
+    def _read(self, line: str) -> None:
+        if self.ready:
+            self._on_line(line)
+            return
+        self._printed.append(line)
+        self.ready = self._pattern.search(line)
+        if self.ready:
+            self._on_ready()

@@ -1,11 +1,12 @@
-"""The real `wrangler dev`, with the Worker's local environment."""
+"""The real `wrangler dev`, without an account or a network."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import prepare
 
-from .process import Process
+from .process import Server
 
 _READY = re.compile(r"Ready on (?P<address>http://\S+)")
 
@@ -24,66 +25,35 @@ def environment() -> dict[str, str]:
     }
 
 
-class Wrangler:
+def start_wrangler(
+    *,
+    port: int,
+    ai_url: str,
+    on_line: Callable[[str], None] = lambda _line: None,
+    on_ready: Callable[[], None] = lambda: None,
+    on_exit: Callable[[], None] = lambda: None,
+    arguments: Sequence[str] = ("--env", "local"),
+    cwd: Path = prepare.ROOT,
+) -> Server:
     """
-    A running `wrangler dev`.
+    Start `wrangler dev`.
 
-    Attributes:
-        address: Such as `http://127.0.0.1:8787`; empty until it is ready.
-        process: For whether it runs.
+    Args:
+        port: On loopback; 0 for any that is free.
+        ai_url: The Workers AI server behind env.AI.
+        arguments: More of `wrangler dev`.
+        cwd: The folder of the Worker.
     """
-
-    def __init__(
-        self,
-        *,
-        port: int,
-        ai_url: str,
-        on_line: Callable[[str], None] = lambda _line: None,
-        on_ready: Callable[[], None] = lambda: None,
-        on_exit: Callable[[], None] = lambda: None,
-    ) -> None:
-        """
-        Start it. What it calls, it calls from other threads.
-
-        Args:
-            port: On loopback; 0 for any that is free.
-            ai_url: The Workers AI server behind env.AI.
-            on_line: Called with each line that it prints once it is ready.
-            on_ready: Called when it is.
-            on_exit: Called when it has ended.
-        """
-        self.address = ""
-        self._on_line = on_line
-        self._on_ready = on_ready
-        self._printed: list[str] = []
-        self.process = Process(
-            [
-                *(str(prepare.node()), "node_modules/wrangler/bin/wrangler.js"),
-                *("dev", "--env", "local", "--ip", "127.0.0.1", "--port", str(port)),
-                *("--inspector-port", "0", "--show-interactive-dev-session=false"),
-            ],
-            self._read,
-            on_exit,
-            cwd=prepare.ROOT,
-            environment=environment() | {"AI_URL": ai_url},
-        )
-
-    def stop(self) -> str:
-        """
-        End it, and workerd with it.
-
-        Returns:
-            What it printed before it was ready.
-        """
-        self.process.stop()
-        return "\n".join(self._printed)
-
-    def _read(self, line: str) -> None:
-        if self.address:
-            self._on_line(line)
-            return
-        self._printed.append(line)
-        ready = _READY.search(line)
-        if ready:
-            self.address = ready["address"]
-            self._on_ready()
+    return Server(
+        [
+            *(str(prepare.node()), str(prepare.NODE_MODULES / "wrangler/bin/wrangler.js"), "dev"),
+            *("--ip", "127.0.0.1", "--port", str(port), *arguments),
+            *("--inspector-port", "0", "--show-interactive-dev-session=false"),
+        ],
+        _READY,
+        environment=environment() | {"AI_URL": ai_url},
+        cwd=cwd,
+        on_line=on_line,
+        on_ready=on_ready,
+        on_exit=on_exit,
+    )

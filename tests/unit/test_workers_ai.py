@@ -4,8 +4,11 @@ import json
 import httpx
 import pytest
 
-from workers_ai.app import MODEL_HEADER, Scripted, WorkersAi, create_app
-from workers_ai.errors import KINDS, Refused
+from workers_ai.app import create_app
+from workers_ai.binding import MODEL_HEADER
+from workers_ai.errors import KINDS
+from workers_ai.scripts import Reply, Scripted
+from workers_ai.service import WorkersAi
 
 FAST = "@cf/meta/llama-3.1-8b-instruct-fast"
 SCOPED = {"messages": [{"role": "user", "content": "Hello"}]}
@@ -25,7 +28,7 @@ def post(
 
     async def send() -> httpx.Response:
         transport = httpx.ASGITransport(create_app(workers_ai or WorkersAi()))
-        async with httpx.AsyncClient(transport=transport, base_url="http://ai") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await client.post(
                 f"{path}?version=3", content=body, headers={MODEL_HEADER: model}
             )
@@ -176,7 +179,7 @@ def test_body_that_no_binding_sends_is_refused(body: str) -> None:
 @pytest.mark.parametrize("code", KINDS)
 def test_scripted_refusal_has_its_status_and_code(code: int) -> None:
     workers_ai = WorkersAi()
-    workers_ai.scripts[FAST].append(Refused(code))
+    workers_ai.script(Reply(error=code), model=FAST)
 
     response = run(SCOPED, workers_ai=workers_ai)
 
@@ -186,7 +189,7 @@ def test_scripted_refusal_has_its_status_and_code(code: int) -> None:
 
 def test_script_is_given_once_to_its_model_alone() -> None:
     workers_ai = WorkersAi()
-    workers_ai.scripts[FAST].append(Scripted([b"one ", b"two"], "text/plain"))
+    workers_ai.script(Scripted([b"one ", b"two"], "text/plain"), model=FAST)
 
     other = run(SCOPED, "@cf/meta/llama-3.1-8b-instruct-fp8", workers_ai)
     scripted = run(SCOPED, workers_ai=workers_ai)
@@ -203,4 +206,4 @@ def test_requests_are_remembered() -> None:
     run(SCOPED, workers_ai=workers_ai)
 
     (received,) = workers_ai.received
-    assert (received.model, json.loads(received.inputs)) == (FAST, SCOPED)
+    assert (received.model, json.loads(bytes(received.inputs))) == (FAST, SCOPED)

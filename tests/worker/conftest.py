@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from runtime.wrangler import Wrangler
+from runtime.wrangler import start_wrangler
 from tests.worker.machinery import descendants, serve, wait_until
-from workers_ai.app import Streams, WorkersAi
+from workers_ai.service import WorkersAi
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def _running() -> Iterator[Worker]:
     ai = WorkersAi()
     log: list[str] = []
     with serve(ai) as ai_url:
-        wrangler = Wrangler(port=0, ai_url=ai_url, on_line=log.append)
+        wrangler = start_wrangler(port=0, ai_url=ai_url, on_line=log.append)
         try:
             wait_until(lambda: bool(wrangler.address) or not wrangler.process.is_running())
             assert wrangler.address, wrangler.stop()
@@ -52,9 +52,7 @@ def _running() -> Iterator[Worker]:
 @pytest.fixture
 def worker(_running: Worker) -> Worker:
     """The Worker, over a Workers AI that has nothing scripted and has seen nothing yet."""
-    _running.ai.scripts.clear()
-    _running.ai.received.clear()
-    _running.ai.streams = Streams()
+    _running.ai.reset()
     return _running
 
 

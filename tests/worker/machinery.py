@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from workers_ai.app import WorkersAi, create_app
+from workers_ai.app import create_app
+from workers_ai.service import WorkersAi
 
 _PATIENCE_S = 60.0
 _POLL_S = 0.01

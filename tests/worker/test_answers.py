@@ -9,8 +9,8 @@ from edgewise import VERSION
 from edgewise.fields import MAX_DEPTH
 from tests.golden import ERRORS
 from tests.worker.conftest import Worker
-from workers_ai.app import Scripted
-from workers_ai.errors import KINDS, Refused
+from workers_ai.errors import KINDS
+from workers_ai.scripts import Reply, Scripted
 
 BASE = "@cf/meta/llama-3.1-8b-instruct"
 FAST = f"{BASE}-fast"
@@ -110,7 +110,7 @@ def test_every_parameter_reaches_workers_ai_as_it_was_sent(
 
     client.post("/run", json=inputs)
 
-    assert json.loads(worker.ai.received[0].inputs) == inputs
+    assert json.loads(bytes(worker.ai.received[0].inputs)) == inputs
 
 
 def test_curl_without_a_content_type_is_understood(client: httpx.Client) -> None:
@@ -123,7 +123,7 @@ def test_curl_without_a_content_type_is_understood(client: httpx.Client) -> None
 def test_tool_calls_are_handed_on(client: httpx.Client, worker: Worker) -> None:
     calls = [{"name": "weather", "arguments": {"city": "Zürich"}}]
     answer = json.dumps({"response": None, "tool_calls": calls, "usage": {"completion_tokens": 3}})
-    worker.ai.scripts[FAST].append(Scripted([answer.encode()], "application/json"))
+    worker.ai.script(Scripted([answer.encode()], "application/json"), model=FAST)
 
     body = client.post("/run", json=SCOPED).json()
 
@@ -144,7 +144,7 @@ def test_model_that_is_gone_is_followed_by_the_next_and_that_is_remembered(
     client: httpx.Client, worker: Worker, code: int, stream: bool
 ) -> None:
     inputs = SCOPED | {"stream": stream}
-    worker.ai.scripts[FAST].append(Refused(code))
+    worker.ai.script(Reply(error=code), model=FAST)
 
     assert client.post("/run", json=inputs).headers["x-model"] == FP8
     assert asked(worker) == [FAST, FP8]
@@ -152,7 +152,7 @@ def test_model_that_is_gone_is_followed_by_the_next_and_that_is_remembered(
     assert client.post("/run", json=inputs).headers["x-model"] == FP8
     assert asked(worker) == [FP8]
 
-    worker.ai.scripts[FP8].append(Refused(code))
+    worker.ai.script(Reply(error=code), model=FP8)
     assert client.post("/run", json=inputs).headers["x-model"] == FAST
     assert asked(worker) == [FP8, FAST]
 
@@ -160,8 +160,8 @@ def test_model_that_is_gone_is_followed_by_the_next_and_that_is_remembered(
 def test_retired_public_model_is_reached_only_when_the_others_are_gone(
     client: httpx.Client, worker: Worker
 ) -> None:
-    worker.ai.scripts[FAST].append(Refused(5028))
-    worker.ai.scripts[FP8].append(Refused(5007))
+    worker.ai.script(Reply(error=5028), model=FAST)
+    worker.ai.script(Reply(error=5007), model=FP8)
 
     response = client.post("/run", json=SCOPED)
 
@@ -178,7 +178,7 @@ def test_retired_public_model_is_reached_only_when_the_others_are_gone(
 def test_failure_of_the_model_keeps_its_documented_status(
     client: httpx.Client, worker: Worker, code: int, stream: bool
 ) -> None:
-    worker.ai.scripts[FAST].append(Refused(code))
+    worker.ai.script(Reply(error=code), model=FAST)
 
     response = client.post(f"/run/{FAST}", json=SCOPED | {"stream": stream})
 
@@ -212,7 +212,7 @@ def test_failure_of_the_model_keeps_its_documented_status(
 def test_answer_that_cannot_be_read_is_502(
     client: httpx.Client, worker: Worker, content_type: str, status: int, body: bytes
 ) -> None:
-    worker.ai.scripts[FAST].append(Scripted([body], content_type, status))
+    worker.ai.script(Scripted([body], content_type, status), model=FAST)
 
     response = client.post(f"/run/{FAST}", json=SCOPED)
 
@@ -226,7 +226,7 @@ def test_answer_that_breaks_off_is_502(client: httpx.Client, worker: Worker) -> 
         yield b'{"response":"Hel'
         raise ConnectionError
 
-    worker.ai.scripts[FAST].append(Scripted(broken(), "application/json"))
+    worker.ai.script(Scripted(broken(), "application/json"), model=FAST)
 
     response = client.post(f"/run/{FAST}", json=SCOPED)
 

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 import pytest
 
 import prepare
-from runtime.wrangler import Wrangler
+from runtime.wrangler import start_wrangler
 from tests.worker.machinery import descendants, is_running, serve, wait_until
-from workers_ai.app import WorkersAi
+from workers_ai.service import WorkersAi
 
 
 @contextmanager
@@ -49,7 +49,14 @@ def start(**variables: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, str(prepare.ROOT / "local" / "dev.py")],
         cwd=prepare.ROOT,
-        env={**os.environ, "PORT": "0", "AI_URL": "", **variables},
+        env={
+            **os.environ,
+            "PORT": "0",
+            "AI_URL": "",
+            "AI_ENGINE": "",
+            "OLLAMA_HOST": "127.0.0.1:9",
+            **variables,
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -112,8 +119,8 @@ def test_dev_streams_tokens_and_ends_all_that_it_started(
 
     assert answer.startswith('data: {"response":"I",')
     assert answer.endswith("data: [DONE]\n\n")
-    assert {"workerd", "workers_ai", "wrangler"} <= set(
-        re.findall("workerd|workers_ai|wrangler", " ".join(started.values()))
+    assert {"workerd", "workers-ai-local", "wrangler"} <= set(
+        re.findall("workerd|workers-ai-local|wrangler", " ".join(started.values()))
     )
     assert process.returncode == 0
     assert "POST /run 200 OK" in rest
@@ -227,7 +234,7 @@ def wait_for(process: "subprocess.Popen[str]", line: str) -> None:
 
 
 def test_wrangler_that_does_not_start_says_why() -> None:
-    wrangler = Wrangler(port=0, ai_url="https://nowhere")
+    wrangler = start_wrangler(port=0, ai_url="https://nowhere")
 
     wait_until(lambda: not wrangler.process.is_running())
 

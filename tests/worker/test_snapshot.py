@@ -19,7 +19,7 @@ from runtime.config import (
     write_config,
 )
 from tests.worker.machinery import serve
-from workers_ai.app import WorkersAi
+from workers_ai.service import WorkersAi
 
 WRANGLER = deployment()
 FLAGS = sorted({*WRANGLER.compatibility_flags, *LOCAL_FLAGS})

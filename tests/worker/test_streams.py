@@ -13,7 +13,7 @@ import pytest
 
 from tests.worker.conftest import Worker
 from tests.worker.machinery import resident_bytes, wait_until
-from workers_ai.app import Scripted
+from workers_ai.scripts import Scripted
 
 FAST = "@cf/meta/llama-3.1-8b-instruct-fast"
 STREAMED = {"prompt": "Hello", "stream": True}
@@ -53,7 +53,7 @@ def test_hundred_thousand_events_cut_anywhere_arrive_byte_for_byte(
     sent = events(100_000, seed)
     pieces = list(cut(sent, seed))
     assert any(piece[0] & 0b1100_0000 == 0b1000_0000 for piece in pieces), "cut in a character"
-    worker.ai.scripts[FAST].append(Scripted(pieces))
+    worker.ai.script(Scripted(pieces), model=FAST)
 
     received = hashlib.sha256()
     with client.stream("POST", f"/run/{FAST}", json=STREAMED) as response:
@@ -76,7 +76,7 @@ def test_hundred_thousand_events_cut_anywhere_arrive_byte_for_byte(
 def test_stream_is_passed_on_whatever_it_holds(
     client: httpx.Client, worker: Worker, body: bytes
 ) -> None:
-    worker.ai.scripts[FAST].append(Scripted([body]))
+    worker.ai.script(Scripted([body]), model=FAST)
 
     assert client.post(f"/run/{FAST}", json=STREAMED).content == body
 
@@ -87,7 +87,7 @@ def test_stream_is_passed_on_whatever_it_holds(
 def test_stream_is_known_however_its_type_is_written(
     client: httpx.Client, worker: Worker, content_type: str
 ) -> None:
-    worker.ai.scripts[FAST].append(Scripted([EVENT], content_type))
+    worker.ai.script(Scripted([EVENT], content_type), model=FAST)
 
     response = client.post(f"/run/{FAST}", json=STREAMED)
 
@@ -102,7 +102,7 @@ def test_event_arrives_before_the_next_is_made(client: httpx.Client, worker: Wor
         await asyncio.to_thread(arrived.wait)
         yield b"data: [DONE]\n\n"
 
-    worker.ai.scripts[FAST].append(Scripted(one_by_one()))
+    worker.ai.script(Scripted(one_by_one()), model=FAST)
 
     with client.stream("POST", f"/run/{FAST}", json=STREAMED) as response:
         chunks = response.iter_raw()
@@ -119,7 +119,7 @@ def test_stream_that_breaks_does_not_end_cleanly(client: httpx.Client, worker: W
         yield EVENT * 1000
         raise ConnectionError
 
-    worker.ai.scripts[FAST].append(Scripted(breaking()))
+    worker.ai.script(Scripted(breaking()), model=FAST)
 
     with (
         pytest.raises(httpx.RemoteProtocolError),
@@ -137,14 +137,14 @@ def test_client_that_goes_away_is_seen_by_workers_ai_within_a_second(
             yield EVENT
             await asyncio.sleep(0.01)
 
-    worker.ai.scripts[FAST].append(Scripted(endless()))
+    worker.ai.script(Scripted(endless()), model=FAST)
     with client.stream("POST", f"/run/{FAST}", json=STREAMED) as response:
         next(response.iter_raw())
         assert worker.ai.streams.open == 1
 
     wait_until(lambda: worker.ai.streams.cancelled == 1, seconds=1)
     counted = httpx.get(f"{worker.ai_address}/_local/streams").json()
-    assert counted == {"open": 0, "finished": 0, "cancelled": 1}
+    assert counted == {"open": 0, "finished": 0, "cancelled": 1, "broken": 0}
 
 
 def test_slow_reader_holds_the_upstream_back(client: httpx.Client, worker: Worker) -> None:
@@ -160,11 +160,11 @@ def test_slow_reader_holds_the_upstream_back(client: httpx.Client, worker: Worke
             yield piece
 
     # What workerd takes to run at all is not what this answer takes.
-    worker.ai.scripts[FAST].append(Scripted([piece] * (20 * MEBIBYTE // len(piece))))
+    worker.ai.script(Scripted([piece] * (20 * MEBIBYTE // len(piece))), model=FAST)
     client.post(f"/run/{FAST}", json=STREAMED)
     processes = worker.workerd()
     before = most = resident_bytes(processes)
-    worker.ai.scripts[FAST].append(Scripted(long()))
+    worker.ai.script(Scripted(long()), model=FAST)
 
     read = 0
     with client.stream("POST", f"/run/{FAST}", json=STREAMED) as response:

@@ -1,0 +1,87 @@
+"""Reading replies.toml: replies that stand for as long as the server runs."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+from .scripts import Reply
+
+_PATH = re.compile(r" - at `\$(?P<path>.*)`$")
+_STEP = re.compile(r"\[(\d+)\]|\.?([^.\[]+)")
+_AT_LINE = re.compile(r"\(at line (?P<line>\d+), column \d+\)|\(at end of document\)")
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    reply: list[Reply] = []
+
+
+class ReplyFileError(Exception):
+    """Says what is wrong with a file, and in which line."""
+
+
+def read_replies(file: Path) -> list[Reply]:
+    """
+    Read a file of `[[reply]]` tables.
+
+    Raises:
+        ReplyFileError: It cannot be read, is no TOML, or a reply is wrong.
+    """
+    try:
+        text = file.read_text("utf-8")
+    except OSError as error:
+        raise ReplyFileError(f"{file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = file.read_bytes()[: error.start].count(b"\n") + 1
+        raise ReplyFileError(f"{file}:{line}: expected UTF-8") from error
+    try:
+        return msgspec.convert(tomllib.loads(text), _File).reply
+    except tomllib.TOMLDecodeError as error:
+        place = _AT_LINE.search(str(error))
+        line = int(place["line"] or text.count("\n") + 1) if place else 1
+        said = _AT_LINE.sub("", str(error)).strip()
+        raise ReplyFileError(f"{file}:{line}: this is no TOML: {said}") from error
+    except msgspec.ValidationError as error:
+        said = str(error)
+        place = _PATH.search(said)
+        path = place["path"] if place else ""
+        line = _line_of(text, path)
+        field = f"{path.removeprefix('.')}: " if path else ""
+        raise ReplyFileError(f"{file}:{line}: {field}{_PATH.sub('', said)}") from error
+
+
+def _line_of(text: str, path: str) -> int:
+    """
+    Find the line in which a value begins.
+
+    TOML's parsers keep no lines. So the file is read again up to each of its lines: the value
+    begins behind the last part that lacks it.
+
+    Args:
+        path: Such as `.reply[1].times`.
+    """
+    steps = [int(index) if index else name for index, name in _STEP.findall(path)]
+    lines = text.splitlines(keepends=True)
+    begins = 0
+    for end in range(1, len(lines) + 1):
+        try:
+            value: object = tomllib.loads("".join(lines[:end]))
+        except tomllib.TOMLDecodeError:
+            continue  # amid a value of several lines
+        if _has(value, steps):
+            break
+        begins = end
+    return begins + 1
+
+
+def _has(value: object, steps: list[int | str]) -> bool:
+    for step in steps:
+        match value, step:
+            case list(), int(index) if index < len(value):
+                value = value[index]
+            case dict(), str(name) if name in value:
+                value = value[name]
+            case _:
+                return False
+    return True
