@@ -4,12 +4,12 @@ PYTHON ?= python3
 IN_VENV := .venv/bin/python
 PATHS := src local tests
 
-.PHONY: dev test check format deploy lock python prepare prepare-tools
+.PHONY: dev test check format deploy lock python prepare prepare-tests prepare-tools
 
 dev: python
 	@$(PYTHON) local/dev.py
 
-test: prepare
+test: prepare-tests
 	$(IN_VENV) -m coverage run -m pytest tests/unit
 	$(IN_VENV) -m coverage report
 	$(IN_VENV) -m pytest tests/worker
@@ -30,6 +30,8 @@ deploy: prepare
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-annotate --group tools --output-file requirements/tools.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-annotate --group engine --output-file requirements/engine.txt
 	uv pip compile --quiet --universal --python-version 3.14 --generate-hashes --no-header \
 	  --no-annotate --output-file requirements/worker.txt pyproject.toml
 
@@ -48,6 +50,9 @@ python:
 
 prepare: python
 	@$(PYTHON) local/prepare.py
+
+prepare-tests: python
+	@$(PYTHON) local/prepare.py tools npm vendor runtime engine
 
 prepare-tools: python
 	@$(PYTHON) local/prepare.py tools

@@ -1,5 +1,5 @@
 """
-Sets up this checkout: `python3 local/prepare.py [STEP ...]`, all steps when none is named.
+Sets up this checkout: `python3 local/prepare.py [STEP ...]`; none named: those of `make dev`.
 
 Everything goes inside the checkout, and each step runs only when its inputs changed. This file
 needs nothing but the standard library, because it makes the environment the rest runs in.
@@ -28,6 +28,7 @@ NODE_MODULES = ROOT / "node_modules"
 PYTHON_MODULES = ROOT / "python_modules"
 BUILD = ROOT / ".build"
 RUNTIME = BUILD / "runtime"
+ENGINE = BUILD / "engine"
 LOGS = BUILD / "logs"
 WORKERD = RUNTIME / "workerd"
 WORKERS_AI = ROOT / "local" / "workers_ai"
@@ -219,6 +220,15 @@ def make_runtime(run: Shell) -> None:
     run(python, "-m", "runtime.baseline", RUNTIME)
 
 
+def make_engine(run: Shell) -> None:
+    """Install llama.cpp's server, for the test that has a real one generate the text."""
+    run(
+        VENV / "bin" / "python",
+        *("-m", "pip", "install", *_PIP_OPTIONS, "--requirement", "requirements/engine.txt"),
+        *("--target", ENGINE, "--only-binary", ":all:"),
+    )
+
+
 def check_versions(node_modules: Path, workerd: Path) -> None:
     """
     Check that wrangler, workerd and pyodide belong together.
@@ -254,6 +264,7 @@ def check_versions(node_modules: Path, workerd: Path) -> None:
 _PACKAGES = (ROOT / "package.json", ROOT / "package-lock.json", ROOT / ".npmrc")
 _TOOLS_LOCK = ROOT / "requirements" / "tools.txt"
 _WORKER_LOCK = ROOT / "requirements" / "worker.txt"
+_ENGINE_LOCK = ROOT / "requirements" / "engine.txt"
 STEPS = {
     "tools": Step(
         "Python tools, Node among them",
@@ -281,7 +292,9 @@ STEPS = {
         ],
         make_runtime,
     ),
+    "engine": Step("llama.cpp, for a test", ENGINE, [_ENGINE_LOCK], make_engine),
 }
+TO_RUN = ("tools", "npm", "vendor", "runtime")
 
 
 def digest(step: Step) -> str:
@@ -294,7 +307,7 @@ def digest(step: Step) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def set_up(names: Sequence[str] = tuple(STEPS)) -> None:
+def set_up(names: Sequence[str] = TO_RUN) -> None:
     """
     Run those of the named steps whose inputs changed, in order; one process at a time.
 
@@ -362,7 +375,7 @@ def _alone() -> Iterator[None]:
 
 def main() -> int:
     """Set up, or say what is wrong."""
-    names = sys.argv[1:] or list(STEPS)
+    names = sys.argv[1:] or TO_RUN
     unknown = set(names) - set(STEPS)
     if unknown:
         print(f"Unknown step {', '.join(unknown)}; there are {', '.join(STEPS)}.", file=sys.stderr)

@@ -138,7 +138,7 @@ class Engine:
         self._client = httpx.AsyncClient(
             headers={"authorization": f"Bearer {key}"} if key else {},
             timeout=httpx.Timeout(answer_s, connect=_CONNECT_S, pool=None),
-            limits=httpx.Limits(max_connections=None),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
             trust_env=False,  # no proxy stands between this machine and itself
         )
 
@@ -173,10 +173,6 @@ class Engine:
                     return _say(heard, heard.take(answer))
             self_closing = stack.pop_all()
         return _listen(response, heard, self_closing)
-
-    async def aclose(self) -> None:
-        """Let its connections go."""
-        await self._client.aclose()
 
     def _refusal(self, status: int, body: bytes) -> Refused:
         said = body.decode("utf-8", "replace")

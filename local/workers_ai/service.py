@@ -251,12 +251,14 @@ async def _whole(
     Word an answer that is not streamed.
 
     Raises:
-        Refused: 5024, JSON mode was asked for and this is no JSON.
+        Refused: 3043, the engine broke off; 5024, JSON mode was asked for and this is no JSON.
     """
     async with contextlib.aclosing(speech):
         try:
             text, calls, end = await gather(speech)
-        except BrokeOff:
+        except BrokeOff as error:
+            if reply.break_after is None:
+                raise Refused(3043) from error  # it is the engine's stream that broke
             return _broken(b'{"response":"')
     is_exact = reply.response is not msgspec.UNSET
     is_json = is_exact or isinstance(parse_text(text), dict | list)

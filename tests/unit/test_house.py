@@ -110,6 +110,7 @@ def test_locks_hold_what_the_project_asks_for() -> None:
     asked = {
         "worker.txt": PYPROJECT["project"]["dependencies"],
         "tools.txt": PYPROJECT["dependency-groups"]["tools"],
+        "engine.txt": PYPROJECT["dependency-groups"]["engine"],
     }
 
     for name, requirements in asked.items():
@@ -128,7 +129,7 @@ def test_locks_hold_a_hash_of_everything_that_the_registry_had() -> None:
         "node_modules/@cloudflare/workerd-darwin-arm64",
         "node_modules/@cloudflare/workerd-windows-64",
     }
-    for lock in ("tools.txt", "worker.txt"):
+    for lock in ("tools.txt", "engine.txt", "worker.txt"):
         text = (ROOT / "requirements" / lock).read_text("utf-8")
         assert all("--hash=sha256:" in entry for entry in re.split(r"\n(?=\w)", text.strip()))
 

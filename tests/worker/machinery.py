@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from starlette.applications import Starlette
 
 from workers_ai.app import create_app
 from workers_ai.service import WorkersAi
@@ -17,15 +18,22 @@ _POLL_S = 0.01
 
 
 @contextmanager
-def serve(workers_ai: WorkersAi) -> Iterator[str]:
+def serve(workers_ai: WorkersAi, token: str | None = None) -> Iterator[str]:
     """
     Serve a Workers AI on a free port of loopback, in a thread of this process.
 
     Yields:
         Its address.
     """
+    with serve_app(create_app(workers_ai, token=token)) as address:
+        yield address
+
+
+@contextmanager
+def serve_app(app: Starlette) -> Iterator[str]:
+    """Serve an application in the same way."""
     config = uvicorn.Config(
-        create_app(workers_ai), host="127.0.0.1", port=0, log_level="critical", lifespan="off"
+        app, host="127.0.0.1", port=0, log_level="critical", lifespan="off", backlog=2048
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
