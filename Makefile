@@ -2,9 +2,9 @@
 PYTHON ?= python3
 
 IN_VENV := .venv/bin/python
-PATHS := src local tests
+PATHS := src local tests bench
 
-.PHONY: dev test check format deploy lock python prepare prepare-tests prepare-tools
+.PHONY: dev test check bench format deploy lock python prepare prepare-tests prepare-tools
 
 dev: python
 	@$(PYTHON) local/dev.py
@@ -22,6 +22,10 @@ check: prepare-tools
 format: prepare-tools
 	.venv/bin/ruff check --fix $(PATHS)
 	.venv/bin/ruff format $(PATHS)
+
+# Figures, not tests: ratios measured in one run.
+bench: prepare
+	PYTHONPATH=local $(IN_VENV) bench/local_streams.py
 
 deploy: prepare
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" node_modules/.bin/wrangler deploy --env=""

@@ -1,6 +1,7 @@
 """Workers AI on this machine, behind env.AI under `wrangler dev` and behind its REST API."""
 
 import argparse
+import contextlib
 import logging
 import os
 import socket
@@ -48,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     address = f"[{host}]" if ":" in host else host
     print(f"Workers AI on http://{address}:{port} ({_describe(workers_ai)})", flush=True)
-    with listener:
+    # uvicorn raises it once more when it has ended.
+    with listener, contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
     return 0
 
