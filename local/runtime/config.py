@@ -11,6 +11,7 @@ import prepare
 LOCAL_FLAGS = ("python_workers", "python_workers_development", "experimental")
 
 _NOT_VENDORED = {".pyc", ".pyi"}
+_SOCKETS = '[(name = "http", address = "127.0.0.1:0", http = (), service = "worker")]'
 
 
 class Environment(msgspec.Struct, rename={"variables": "vars"}):
@@ -53,6 +54,7 @@ def write_config(
     *,
     variables: Mapping[str, object] | None = None,
     ai_address: str | None = None,
+    serves: bool = False,
 ) -> None:
     """
     Write a configuration with one Worker, for `workerd test` and `workerd serve`.
@@ -62,13 +64,11 @@ def write_config(
         flags: Compatibility flags; the date is that of wrangler.toml.
         variables: Name to value.
         ai_address: `host:port` of a Workers AI server; env.AI is the real Ai class over it.
+        serves: Whether it listens, on a free port of loopback.
     """
     date = deployment().compatibility_date
     embedded = [
-        # As wrangler does it: the Worker's own files are modules, its packages are data.
-        f"(name = {json.dumps(name)}, "
-        f"{'data' if name.startswith('python_modules/') else 'pythonModule'} = "
-        f"embed {json.dumps(str(path))})"
+        f"(name = {json.dumps(name)}, {_kind(name)} = embed {json.dumps(str(path))})"
         for name, path in modules.items()
     ]
     bindings = [
@@ -84,7 +84,8 @@ def write_config(
         )
     file.write_text(
         'using Workerd = import "/workerd/workerd.capnp";\n'
-        f"const config :Workerd.Config = (services = [{', '.join(services)}]);\n"
+        f"const config :Workerd.Config = (services = [{', '.join(services)}],"
+        f" sockets = {_SOCKETS if serves else '[]'});\n"
         "const worker :Workerd.Worker = (\n"
         f'  compatibilityDate = "{date}",\n'
         f"  compatibilityFlags = {json.dumps(list(flags))},\n"
@@ -92,6 +93,13 @@ def write_config(
         f"  bindings = [{', '.join(bindings)}],\n"
         ");\n"
     )
+
+
+def _kind(name: str) -> str:
+    """Find what a module is, as wrangler does: the Worker's packages are data."""
+    if name.startswith("python_modules/"):
+        return "data"
+    return "esModule" if name.endswith(".js") else "pythonModule"
 
 
 def command_to_test(file: Path, *arguments: str) -> list[str]:
@@ -105,4 +113,18 @@ def command_to_test(file: Path, *arguments: str) -> list[str]:
     return [
         *(str(prepare.WORKERD), "test", str(file), "--experimental", "--import-path=/"),
         *arguments,
+    ]
+
+
+def command_to_serve(file: Path, control: int) -> list[str]:
+    """
+    Word the command that serves a configuration's Worker.
+
+    Args:
+        control: A file descriptor, to which workerd writes a line of JSON once it listens:
+            `{"event":"listen","socket":"http","port":...}`.
+    """
+    return [
+        *(str(prepare.WORKERD), "serve", str(file), "--experimental", "--import-path=/"),
+        f"--control-fd={control}",
     ]

@@ -1,5 +1,5 @@
 """
-Workers AI on this machine: an HTTP server that speaks the protocol of the AI binding.
+Workers AI on this machine: an HTTP server that speaks its protocol and its REST API.
 
-It is a stand-in, not a model: the text is made up, the protocol is real.
+It is no model: the text is made up, scripted, or another server's.
 """

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import ipaddress
 import logging
 import os
 import socket
@@ -11,7 +12,6 @@ from pathlib import Path
 
 import uvicorn
 
-from .access import is_loopback
 from .app import create_app
 from .catalogue import MODELS, Model
 from .engines import EngineError, find_engine
@@ -36,11 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UsageError, EngineError, ReplyFileError) as error:
         print(f"workers-ai-local: {error}", file=sys.stderr)
         return 2
-    only_local = is_loopback(f"//{options.host}") or options.host == "localhost"
+    host, port = listener.getsockname()[:2]
+    only_local = ipaddress.ip_address(host).is_loopback
     app = create_app(workers_ai, token=options.token, only_local=only_local)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, ws="none")
     logging.getLogger("uvicorn.error").addFilter(_is_news)
-    host, port = listener.getsockname()[:2]
     if not only_local:
         print(
             f"Listening beyond this machine, at {host}: whoever reaches this port can use it and"

@@ -9,12 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from .errors import Refused, binding_error
+from .errors import Refused, binding_error, rest_error
 from .service import Surface, WorkersAi
-from .wire import deliver, json_response, read_asked, search_models
+from .wire import deliver, json_response, read_asked, read_body, search_models
 
 MODEL_HEADER = "cf-consn-model-id"
-_NOTHING = msgspec.Raw(b"null")
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -36,7 +35,7 @@ def routes(workers_ai: WorkersAi) -> list[Route]:
     async def _run(request: Request, surface: Surface) -> Response:
         model = request.headers.get(MODEL_HEADER, "")
         try:
-            call = msgspec.json.decode(await request.body(), type=Call)
+            call = msgspec.json.decode(await read_body(request), type=Call)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             # Such as a stream among the inputs, which text generation does not take.
             refused = Refused(3003, "Request is missing headers or body: inputs as JSON")
@@ -48,7 +47,8 @@ def routes(workers_ai: WorkersAi) -> list[Route]:
         try:
             return json_response(search_models(workers_ai, request.query_params))
         except Refused as refused:
-            return json_response(binding_error(refused, ""), refused.status)
+            # Here the Ai class looks for `errors` alone.
+            return json_response(rest_error(refused, ""), refused.status)
 
     return [
         Route("/run", run, methods=["POST"]),

@@ -9,13 +9,14 @@ import hmac
 from collections.abc import Awaitable, Callable
 
 import msgspec
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from .errors import Envelope, Error, Refused, rest_error
-from .service import WorkersAi
-from .wire import deliver, json_response, read_asked, search_models
+from .service import WorkersAi, request_headers
+from .wire import deliver, json_response, read_asked, read_body, search_models
 
 _ACCOUNT = "/client/v4/accounts/{account}/ai"
 _NO_OPTIONS = msgspec.Raw(b"{}")
@@ -46,7 +47,7 @@ def routes(workers_ai: WorkersAi, token: str | None) -> list[Route]:
 
     async def run(request: Request) -> Response:
         model = request.path_params["model"]
-        body = await request.body()
+        body = await read_body(request)
         try:
             options = msgspec.json.decode(body, type=Body).options
         except msgspec.ValidationError:
@@ -55,7 +56,7 @@ def routes(workers_ai: WorkersAi, token: str | None) -> list[Route]:
         return deliver(workers_ai, asked, rest_error)
 
     async def chat(request: Request) -> Response:
-        body = await request.body()
+        body = await read_body(request)
         given = msgspec.json.decode(body, type=ChatBody)
         inputs = _chat_inputs(msgspec.json.decode(body, type=dict[str, object]), given)
         asked = read_asked(request, "chat", given.model, inputs, given.options)
@@ -63,6 +64,9 @@ def routes(workers_ai: WorkersAi, token: str | None) -> list[Route]:
 
     async def search(request: Request) -> Response:
         return json_response(search_models(workers_ai, request.query_params))
+
+    async def list_models(_request: Request) -> Response:
+        raise HTTPException(405)  # OpenAI's clients ask for it, and Cloudflare has it not
 
     async def schema(request: Request) -> Response:
         model = workers_ai.models.get(request.query_params.get("model", ""))
@@ -82,13 +86,16 @@ def routes(workers_ai: WorkersAi, token: str | None) -> list[Route]:
                 refused = error
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 refused = Refused(5006, f"Error: {error}")
-            return json_response(rest_error(refused, ""), refused.status)
+            response = json_response(rest_error(refused, ""), refused.status)
+            response.headers.update(request_headers("rest", refused.request_id))
+            return response
 
         return endpoint_of_account
 
     return [
         Route(f"{_ACCOUNT}/run/{{model:path}}", guarded(run), methods=["POST"]),
         Route(f"{_ACCOUNT}/v1/chat/completions", guarded(chat), methods=["POST"]),
+        Route(f"{_ACCOUNT}/v1/models", guarded(list_models)),
         Route(f"{_ACCOUNT}/models/search", guarded(search), methods=["GET"]),
         Route(f"{_ACCOUNT}/models/schema", guarded(schema), methods=["GET"]),
     ]
@@ -112,7 +119,9 @@ def _failed(code: int, message: str, result: object = msgspec.UNSET) -> Envelope
 
 def _shows(request: Request, token: str) -> bool:
     scheme, _, shown = request.headers.get("authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and hmac.compare_digest(shown.encode(), token.encode())
+    return scheme.lower() == "bearer" and hmac.compare_digest(
+        shown.encode("latin-1"), token.encode()
+    )
 
 
 def _chat_inputs(inputs: dict[str, object], given: ChatBody) -> msgspec.Raw:

@@ -31,6 +31,7 @@ from .speech import BrokeOff, Pace, Speech, ToolCall, gather, parse_text, respon
 from .tokens import split
 
 _REMEMBERED = 10_000  # requests
+_REMEMBERED_BYTES = 64 * 1_048_576  # of their inputs
 _EVENT_STREAM = "text/event-stream"
 
 Surface = Literal["binding", "gateway", "rest", "chat"]
@@ -111,6 +112,7 @@ class WorkersAi:
     received: deque[Received] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     streams: Streams = field(default_factory=Streams)
     streams_of: dict[str, Streams] = field(default_factory=dict)
+    _received_bytes: int = 0
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def script(self, reply: Reply | Scripted, *, model: str | None = None) -> None:
@@ -130,14 +132,14 @@ class WorkersAi:
     def reset(self, test: str | None = None) -> None:
         """Forget scripts, requests and counts, but for a file's scripts; or those of one test."""
         self.scripts.clear(test)
+        kept = [received for received in self.received if test not in (None, received.test)]
+        self.received.clear()
+        self.received.extend(kept)
+        self._received_bytes = sum(len(received.inputs) for received in kept)
         if test is None:
-            self.received.clear()
             self.streams_of.clear()
             self.streams = Streams()
         else:
-            kept = [received for received in self.received if received.test != test]
-            self.received.clear()
-            self.received.extend(kept)
             self.streams_of.pop(test, None)
 
     async def answer(self, asked: Asked) -> Answer:
@@ -158,13 +160,24 @@ class WorkersAi:
             headers=asked.headers,
             request_id=str(uuid.uuid4()),
         )
-        self.received.append(received)
+        self._remember(received)
         try:
             return await self._answer(asked, received)
         except Refused as refused:
             received.code = refused.code
             refused.request_id = received.request_id
             raise
+
+    def _remember(self, received: Received) -> None:
+        if len(self.received) == self.received.maxlen:
+            self._forget_oldest()
+        self.received.append(received)
+        self._received_bytes += len(received.inputs)
+        while self._received_bytes > _REMEMBERED_BYTES and len(self.received) > 1:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        self._received_bytes -= len(self.received.popleft().inputs)
 
     async def _answer(self, asked: Asked, received: Received) -> Answer:
         headers = request_headers(asked.surface, received.request_id)

@@ -2,8 +2,9 @@
 
 import re
 
-# A word of at most eight letters with the space before it, up to three digits, signs, white space.
-_TOKEN = re.compile(r" ?[^\W\d_]{1,8}| ?\d{1,3}| ?[^\w\s]{1,3}|\s+|_", re.DOTALL)
+# A template's marker; a word of at most eight letters with the space before it; up to three digits
+# or signs; white space.
+_TOKEN = re.compile(r"<\|\w{1,30}\|>| ?[^\W\d_]{1,8}| ?\d{1,3}| ?[^\w\s]{1,3}|\s+|_", re.DOTALL)
 
 
 def split(text: str) -> list[str]:

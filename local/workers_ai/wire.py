@@ -36,6 +36,18 @@ def json_response(content: object, status: int = 200) -> Response:
     return Response(msgspec.json.encode(content), status, headers={"content-type": JSON})
 
 
+async def read_body(request: Request) -> bytes:
+    """
+    Read a body.
+
+    Raises:
+        UnicodeDecodeError: It is not UTF-8, which a decoder does not see in what it skips.
+    """
+    body = await request.body()
+    body.decode()
+    return body
+
+
 def read_asked(
     request: Request, surface: Surface, model: str, inputs: msgspec.Raw, options: msgspec.Raw
 ) -> Asked:

@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from dev import DevError, read_ai_url, read_port
+from dev import DevError, check_engine, read_ai_url, read_port
 
 
 def test_free_port_is_taken_as_it_is() -> None:
@@ -57,3 +57,12 @@ def test_address_where_something_listens_is_taken() -> None:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
 
         assert read_ai_url(f"{url}/") == url
+
+
+@pytest.mark.parametrize("name", ["AI_ENGINE", "AI_ENGINE_MODEL", "AI_REPLIES"])
+def test_variable_that_another_one_leaves_out_is_refused(name: str) -> None:
+    with pytest.raises(DevError, match=f"{name}: it is for the Workers AI of this machine"):
+        check_engine({name: "x"}, "http://127.0.0.1:9999")
+
+    check_engine({name: "x"}, None)
+    check_engine({name: ""}, "http://127.0.0.1:9999")

@@ -232,6 +232,16 @@ def test_oldest_of_too_many_requests_are_forgotten() -> None:
     assert numbers == [2, 3]
 
 
+def test_long_requests_do_not_fill_the_memory() -> None:
+    workers_ai = WorkersAi()
+    long = {"prompt": "a" * 10 * 1_048_576}
+
+    for _ in range(10):
+        run(workers_ai, long)
+
+    assert [one.number for one in workers_ai.received] == [5, 6, 7, 8, 9, 10]
+
+
 GOOD = """\
 # Everything about the weather
 [[reply]]

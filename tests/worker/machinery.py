@@ -9,11 +9,18 @@ from contextlib import contextmanager
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
 
 from workers_ai.app import create_app
 from workers_ai.service import WorkersAi
 
 _PATIENCE_S = 60.0
+_ANSWER = (
+    'data: {"choices":[{"index":0,"delta":{"content":"Ollama"},"finish_reason":"stop"}]}\n\n'
+    "data: [DONE]\n\n"
+)
 _POLL_S = 0.01
 
 
@@ -45,6 +52,26 @@ def serve_app(app: Starlette) -> Iterator[str]:
     finally:
         server.should_exit = server.force_exit = True
         thread.join()
+
+
+@contextmanager
+def ollama(*models: str) -> Iterator[str]:
+    """
+    Run what looks like an Ollama that has these models.
+
+    Yields:
+        Its address, as OLLAMA_HOST takes it.
+    """
+
+    async def listed(_request: Request) -> Response:
+        return JSONResponse({"object": "list", "data": [{"id": model} for model in models]})
+
+    async def chat(_request: Request) -> Response:
+        return StreamingResponse(iter([_ANSWER]), media_type="text/event-stream")
+
+    routes = [Route("/v1/models", listed), Route("/v1/chat/completions", chat, methods=["POST"])]
+    with serve_app(Starlette(routes=routes)) as url:
+        yield url.removeprefix("http://")
 
 
 def wait_until(is_so: Callable[[], bool], seconds: float = _PATIENCE_S) -> None:

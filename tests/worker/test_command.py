@@ -12,20 +12,15 @@ from pathlib import Path
 import httpx
 import pytest
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 import prepare
 from runtime.process import Server
-from tests.worker.machinery import serve_app, wait_until
+from tests.worker.machinery import ollama, serve_app, wait_until
 
 COMMAND = str(prepare.VENV / "bin" / "workers-ai-local")
 FAST = "@cf/meta/llama-3.1-8b-instruct-fast"
-ANSWER = (
-    'data: {"choices":[{"index":0,"delta":{"content":"Ollama"},"finish_reason":"stop"}]}\n\n'
-    "data: [DONE]\n\n"
-)
 _READY = re.compile(r"Workers AI on (?P<address>\S+) \((?P<what>.+)\)")
 
 
@@ -81,26 +76,6 @@ def ask(address: str, **inputs: object) -> object:
         f"{address}/client/v4/accounts/a/ai/run/{FAST}", json={"prompt": "Hello", **inputs}
     )
     return answer.json()["result"].get("response")
-
-
-@contextmanager
-def ollama(*models: str) -> Iterator[str]:
-    """
-    Run what looks like an Ollama that has these models.
-
-    Yields:
-        Its address, as OLLAMA_HOST takes it.
-    """
-
-    async def listed(_request: Request) -> Response:
-        return JSONResponse({"object": "list", "data": [{"id": model} for model in models]})
-
-    async def chat(_request: Request) -> Response:
-        return StreamingResponse(iter([ANSWER]), media_type="text/event-stream")
-
-    routes = [Route("/v1/models", listed), Route("/v1/chat/completions", chat, methods=["POST"])]
-    with serve_app(Starlette(routes=routes)) as url:
-        yield url.removeprefix("http://")
 
 
 def test_command_serves_made_up_text_without_an_engine() -> None:

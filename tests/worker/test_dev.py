@@ -15,7 +15,7 @@ import pytest
 
 import prepare
 from runtime.wrangler import start_wrangler
-from tests.worker.machinery import descendants, is_running, serve, wait_until
+from tests.worker.machinery import descendants, is_running, ollama, serve, wait_until
 from workers_ai.service import WorkersAi
 
 
@@ -54,6 +54,8 @@ def start(**variables: str) -> "subprocess.Popen[str]":
             "PORT": "0",
             "AI_URL": "",
             "AI_ENGINE": "",
+            "AI_ENGINE_MODEL": "",
+            "AI_REPLIES": "",
             "OLLAMA_HOST": "127.0.0.1:9",
             **variables,
         },
@@ -176,6 +178,36 @@ def test_dev_uses_the_workers_ai_that_it_is_given() -> None:
 
         assert found(printed, "Workers AI") == url
         assert len(other.received) == 1
+
+
+def test_dev_says_which_model_generates_the_text() -> None:
+    with ollama("llama3.1:8b") as host, dev(OLLAMA_HOST=host) as (_, printed):
+        answer = subprocess.run(
+            ["curl", "--silent", f"{found(printed, 'Edgewise')}/run", "-d", '{"prompt":"Hello"}'],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        ).stdout
+
+    assert f"(llama3.1:8b at http://{host}/v1)" in "".join(printed)
+    assert json.loads(answer)["response"] == "Ollama"
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"AI_ENGINE": "llama"}, "AI_ENGINE, --engine: expected an address such as"),
+        ({"AI_REPLIES": "nowhere.toml"}, "nowhere.toml: No such file or directory"),
+        ({"AI_ENGINE_MODEL": "x"}, "AI_ENGINE_MODEL, --engine-model: no Ollama at"),
+    ],
+)
+def test_dev_with_a_wrong_engine_or_file_says_so(variables: dict[str, str], message: str) -> None:
+    process = start(**variables)
+    printed, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    assert f"\n{message}" in printed
+    assert "Traceback" not in printed
 
 
 def test_workers_ai_that_is_gone_is_502() -> None:
