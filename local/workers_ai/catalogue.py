@@ -62,6 +62,9 @@ MODELS: Mapping[str, Model] = {
     "@cf/moonshotai/kimi-k2.6": Model(262_144, "openai", paid=True),
     "@cf/moonshotai/kimi-k2.7-code": Model(262_144, "openai", paid=True),
     "@cf/zai-org/glm-5.2": Model(262_144, "openai", paid=True),
+    "@cf/zai-org/glm-5.3": Model(1_048_576, "openai", paid=True),
+    "@cf/deepseek-ai/deepseek-v4-flash-0731": Model(1_048_576, "openai", paid=True),
+    "@cf/deepseek-ai/deepseek-v4-pro-0813": Model(1_048_576, "openai", paid=True),
     **_retired(
         "@cf/meta/llama-3.1-8b-instruct",
         "@cf/meta/llama-3.1-8b-instruct-awq",

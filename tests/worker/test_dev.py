@@ -73,6 +73,16 @@ def found(printed: list[str], name: str) -> str:
     return address
 
 
+def asked(printed: list[str]) -> str:
+    """What the Worker answers to a prompt."""
+    return subprocess.run(
+        ["curl", "--silent", f"{found(printed, 'Edgewise')}/run", "-d", '{"prompt":"Hello"}'],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+
+
 def listens(address: str) -> bool:
     """Whether a connection is taken there."""
     host, port = address.removeprefix("http://").split(":")
@@ -169,12 +179,7 @@ def other_addresses() -> list[str]:
 def test_dev_uses_the_workers_ai_that_it_is_given() -> None:
     other = WorkersAi()
     with serve(other) as url, dev(AI_URL=url) as (_, printed):
-        address = found(printed, "Edgewise")
-        subprocess.run(
-            ["curl", "--silent", "--fail", f"{address}/run", "-d", '{"prompt":"Hello"}'],
-            stdout=subprocess.DEVNULL,
-            check=True,
-        )
+        asked(printed)
 
         assert found(printed, "Workers AI") == url
         assert len(other.received) == 1
@@ -182,12 +187,7 @@ def test_dev_uses_the_workers_ai_that_it_is_given() -> None:
 
 def test_dev_says_which_model_generates_the_text() -> None:
     with ollama("llama3.1:8b") as host, dev(OLLAMA_HOST=host) as (_, printed):
-        answer = subprocess.run(
-            ["curl", "--silent", f"{found(printed, 'Edgewise')}/run", "-d", '{"prompt":"Hello"}'],
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        ).stdout
+        answer = asked(printed)
 
     assert f"(llama3.1:8b at http://{host}/v1)" in "".join(printed)
     assert json.loads(answer)["response"] == "Ollama"
@@ -215,12 +215,7 @@ def test_workers_ai_that_is_gone_is_502() -> None:
         with serve(WorkersAi()) as url:
             _, printed = stack.enter_context(dev(AI_URL=url))
 
-        answer = subprocess.run(
-            ["curl", "--silent", f"{found(printed, 'Edgewise')}/run", "-d", '{"prompt":"Hello"}'],
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        ).stdout
+        answer = asked(printed)
 
     assert json.loads(answer)["error"] == {
         "code": "upstream_error",
