@@ -20,6 +20,7 @@ from .service import WorkersAi
 from .speech import BrokeOff, Pace
 
 DEFAULT_PORT = 8789
+_WEBSOCKET_ADVICE = ("Unsupported upgrade request", "No supported WebSocket library")
 _TOKENS_PER_SECOND = 100.0  # about as fast as the models that it stands in for
 
 
@@ -59,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="workers-ai-local",
         description=f"{__doc__} Made-up text unless there is an engine.",
-        epilog="The control API is below /_local; the README describes it.",
+        epilog="The control API is below /_local.",
     )
     add = parser.add_argument
     add("--port", type=int, default=DEFAULT_PORT, help="0 for any free one (default: %(default)s)")
@@ -148,8 +149,9 @@ def _describe(workers_ai: WorkersAi) -> str:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Leave out that an answer broke off where a script says so."""
-    return not (record.exc_info and isinstance(record.exc_info[1], BrokeOff))
+    """Leave out that an answer broke off where a script says so, and advice on WebSockets."""
+    is_break = record.exc_info is not None and isinstance(record.exc_info[1], BrokeOff)
+    return not is_break and not record.getMessage().startswith(_WEBSOCKET_ADVICE)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from .wire import json_response
 
 BINDING_HOST = "workers-binding.ai"  # what the Ai class asks for
-_BINDING_PATHS = ("/run", "/ai-gateway/", "/ai-api/")
+_NOT_OF_THE_BINDING = ("/_local", "/client/")
 _LOOPBACK = re.compile(r"localhost|[\w-]+\.localhost|127(\.\d{1,3}){3}|::1", re.IGNORECASE)
 
 
@@ -29,7 +29,7 @@ class LocalOnly:
         if scope["type"] == "http":
             headers = Headers(scope=scope)
             host, origin = headers.get("host", ""), headers.get("origin")
-            is_binding = host == BINDING_HOST and scope["path"].startswith(_BINDING_PATHS)
+            is_binding = host == BINDING_HOST and not scope["path"].startswith(_NOT_OF_THE_BINDING)
             if not is_binding and not is_loopback(f"//{host}"):
                 said = f"Host: expected a loopback name such as localhost, got {host!r}"
             elif origin is not None and not is_loopback(origin):

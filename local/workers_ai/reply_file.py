@@ -9,6 +9,7 @@ import msgspec
 from .scripts import Reply
 
 _PATH = re.compile(r" - at `\$(?P<path>.*)`$")
+_UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]+)`")
 _STEP = re.compile(r"\[(\d+)\]|\.?([^.\[]+)")
 _AT_LINE = re.compile(r"\(at line (?P<line>\d+), column \d+\)|\(at end of document\)")
 
@@ -46,7 +47,8 @@ def read_replies(file: Path) -> list[Reply]:
         said = str(error)
         place = _PATH.search(said)
         path = place["path"] if place else ""
-        line = _line_of(text, path)
+        unknown = _UNKNOWN.search(said)
+        line = _line_of(text, f"{path}.{unknown['name']}" if unknown else path)
         field = f"{path.removeprefix('.')}: " if path else ""
         raise ReplyFileError(f"{file}:{line}: {field}{_PATH.sub('', said)}") from error
 

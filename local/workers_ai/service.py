@@ -290,7 +290,8 @@ async def _broken(start: bytes) -> AsyncGenerator[bytes, None]:
 
 def _as_it_is(scripted: Scripted, headers: Mapping[str, str]) -> Answer:
     chunks = _pieces(scripted.chunks)
-    return Answer(chunks, scripted.content_type, scripted.status, headers, is_stream=True)
+    is_stream = scripted.content_type.startswith(_EVENT_STREAM)
+    return Answer(chunks, scripted.content_type, scripted.status, headers, is_stream)
 
 
 async def _pieces(chunks: Iterable[bytes] | AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:

@@ -10,7 +10,7 @@ OTHERS = [
     *("evil.example", "evil.example:8789", "localhost.evil.example", "127.0.0.1.evil.example"),
     *("notlocalhost", "192.168.0.7", "0.0.0.0", "[::2]", "[::", "", "workers-binding.ai"),
 ]
-PATHS = ["/_local/replies", f"/client/v4/accounts/a/ai/run/{FAST}", "/nowhere"]
+PATHS = ["/_local/replies", f"/client/v4/accounts/a/ai/run/{FAST}"]
 
 
 @pytest.mark.parametrize("host", OURS)
@@ -50,6 +50,14 @@ def test_pages_of_other_sites_are_refused(origin: str, status: int) -> None:
     headers = {"host": "localhost", "origin": origin}
 
     assert ask(WorkersAi(), "GET", "/_local", None, headers).status_code == status
+
+
+def test_what_the_binding_asks_for_in_vain_says_so() -> None:
+    headers = {"host": "workers-binding.ai"}
+
+    response = ask(WorkersAi(), "POST", "/to-everything/markdown/transformer", {}, headers)
+
+    assert response.status_code == 404
 
 
 def test_server_for_other_machines_checks_no_host() -> None:

@@ -276,7 +276,7 @@ def test_file_holds_standing_replies(tmp_path: Path) -> None:
         ("[[reply]]\ntext = 1\n", 2, "reply[0].text: Expected `str | null`, got `int`"),
         (GOOD + "\n[[reply]]\ncontains = 'a'\ntimes = 0\n", 14, "reply[2].times: Expected `int`"),
         (GOOD + "error = 5\n", 11, "this is no TOML"),
-        ("[[reply]]\neror = 5\n", 1, "reply[0]: Object contains unknown field `eror`"),
+        ("[[reply]]\ntimes = 1\neror = 5\n", 3, "reply[0]: Object contains unknown field `eror`"),
         ("[[reply]]\n[[reply]]\nerror = 5\n", 2, "reply[1]: this server does not know the code 5"),
         ('[[reply]]\n\ntext = """\na"""\nresponse = 5\n', 1, "got text and response"),
         ("[[reply]]\ntool_calls = [\n  {name = 'f'},\n]\n", 2, "reply[0].tool_calls[0]"),
