@@ -71,15 +71,19 @@ def read_ai_url(text: str) -> str:
     Raises:
         DevError: It is not an address, or nothing listens there.
     """
-    url = urllib.parse.urlsplit(text)
+    wrong = DevError(f"AI_URL: expected an address such as http://127.0.0.1:9999, got {text!r}")
     try:
+        url = urllib.parse.urlsplit(text)
         port = url.port or 80
-    except ValueError:
-        port = 0
-    if url.scheme != "http" or not url.hostname or url.path not in ("", "/") or not port:
-        raise DevError(f"AI_URL: expected an address such as http://127.0.0.1:9999, got {text!r}")
+    except ValueError as error:
+        raise wrong from error
+    rest = url.path.removeprefix("/") + url.query + url.fragment
+    if url.scheme != "http" or not url.hostname or rest:
+        raise wrong
     try:
         socket.create_connection((url.hostname, port), timeout=5).close()
+    except UnicodeError as error:
+        raise wrong from error
     except OSError as error:
         raise DevError(
             f"AI_URL: nothing listens at {text}.\n"

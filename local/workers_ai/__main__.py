@@ -1,6 +1,7 @@
 """Workers AI on this machine, behind env.AI under `wrangler dev` and behind its REST API."""
 
 import argparse
+import asyncio
 import contextlib
 import ipaddress
 import logging
@@ -8,6 +9,7 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
+from errno import EADDRINUSE
 from pathlib import Path
 
 import uvicorn
@@ -20,7 +22,7 @@ from .service import WorkersAi
 from .speech import BrokeOff, Pace
 
 DEFAULT_PORT = 8789
-_WEBSOCKET_ADVICE = ("Unsupported upgrade request", "No supported WebSocket library")
+_NO_NEWS = ("Unsupported upgrade request", "No supported WebSocket library", "Cancel ")
 _TOKENS_PER_SECOND = 100.0  # about as fast as the models that it stands in for
 
 
@@ -33,14 +35,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         workers_ai = _workers_ai(options)
-        listener = _listen(options.host, options.port)
+        listener = listen(options.host, options.port)
     except (UsageError, EngineError, ReplyFileError) as error:
         print(f"workers-ai-local: {error}", file=sys.stderr)
         return 2
     host, port = listener.getsockname()[:2]
     only_local = ipaddress.ip_address(host).is_loopback
     app = create_app(workers_ai, token=options.token, only_local=only_local)
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, ws="none")
+    config = uvicorn.Config(
+        app, log_level="warning", timeout_graceful_shutdown=1, ws="none", lifespan="off"
+    )
     logging.getLogger("uvicorn.error").addFilter(_is_news)
     if not only_local:
         print(
@@ -86,8 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--replies",
         metavar="FILE",
-        type=Path,
-        default=os.environ.get("AI_REPLIES") or None,
+        default=os.environ.get("AI_REPLIES", ""),
         help="a replies.toml: what which requests get (or AI_REPLIES)",
     )
     add("--token", help="what callers of the REST API have to show; by default anything does")
@@ -118,29 +121,37 @@ def _workers_ai(options: argparse.Namespace) -> WorkersAi:
     pace = options.tokens_per_second
     if not 0 <= pace <= 1_000_000:
         raise UsageError(f"--tokens-per-second: expected a number from 0 to 1000000, got {pace:g}")
+    for model in options.model:
+        if model in MODELS or not model:
+            raise UsageError(f"--model: expected a model that the catalogue lacks, got {model!r}")
     workers_ai = WorkersAi(
         pace=Pace(tokens_per_second=pace or None),
         is_paid_plan=options.plan == "paid",
         models={**MODELS, **{model: Model() for model in options.model}},
     )
-    for reply in read_replies(options.replies) if options.replies else ():
+    for reply in read_replies(Path(options.replies)) if options.replies else ():
         workers_ai.scripts.add(reply, is_standing=True)
     key = os.environ.get("AI_ENGINE_KEY") or None
     workers_ai.engine = find_engine(options.engine, options.engine_model, key)
     return workers_ai
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     if not 0 <= port <= 65535:
         raise UsageError(f"--port: expected a number from 0 to 65535, got {port}")
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=2048)
+        listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
+        advice = f" Another port: --port {port % 65535 + 1}" if error.errno == EADDRINUSE else ""
         raise UsageError(
-            f"--host, --port: cannot listen on {host}:{port}: {error.strerror}. Another port: "
-            f"--port {port % 65535 + 1}"
+            f"--host, --port: cannot listen on {host}:{port}: {error.strerror}.{advice}"
         ) from error
+    except UnicodeError as error:
+        raise UsageError(f"--host: expected a name or an address, got {host!r}") from error
+    # Else each answer on a kept connection waits 40 ms for the acknowledgement of the one before.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _describe(workers_ai: WorkersAi) -> str:
@@ -149,9 +160,13 @@ def _describe(workers_ai: WorkersAi) -> str:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Leave out that an answer broke off where a script says so, and advice on WebSockets."""
-    is_break = record.exc_info is not None and isinstance(record.exc_info[1], BrokeOff)
-    return not is_break and not record.getMessage().startswith(_WEBSOCKET_ADVICE)
+    """Keep what a script or Ctrl-C ended out of the log, and bring what an engine did to a line."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, BrokeOff):
+        record.msg, record.args, record.exc_info = str(error), (), None
+    return bool(record.msg) and not (
+        isinstance(error, asyncio.CancelledError) or record.getMessage().startswith(_NO_NEWS)
+    )
 
 
 if __name__ == "__main__":

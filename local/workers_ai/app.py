@@ -3,7 +3,7 @@
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from . import binding, control, rest
@@ -23,20 +23,32 @@ def create_app(
         token: What callers of REST have to show; None for anything or nothing.
         only_local: Whether requests have to name this machine in `Host`.
     """
-    return Starlette(
+    app = Starlette(
         routes=[
             *binding.routes(workers_ai),
             *rest.routes(workers_ai, token),
             *control.routes(workers_ai),
         ],
         middleware=[Middleware(LocalOnly)] if only_local else [],
-        exception_handlers={HTTPException: _no_route},
+        exception_handlers={HTTPException: _http_error, ClientDisconnect: _gone},
     )
+    app.router.redirect_slashes = False
+    return app
 
 
-def _no_route(request: Request, error: Exception) -> Response:
+def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if request.url.path.startswith("/client/v4/"):
-        return rest.no_route(request, error.status_code)
-    message = f"{request.method} {request.url.path}: this server has no such route"
-    return json_response({"errors": [Error(7000, message)]}, error.status_code)
+        response = rest.no_route(request, error.status_code)
+    else:
+        message = f"{request.method} {request.url.path}: this server has no such route"
+        if error.status_code == 400:
+            message = error.detail
+        response = json_response({"errors": [Error(7000, message)]}, error.status_code)
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _gone(_request: Request, _error: Exception) -> Response:
+    """Answer nobody: the client went before its body was whole."""
+    return Response(status_code=400)

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from .errors import Refused, binding_error, rest_error
 from .service import Surface, WorkersAi
-from .wire import deliver, json_response, read_asked, read_body, search_models
+from .wire import NO_OPTIONS, Contents, deliver, json_response, read_asked, search_models
 
 MODEL_HEADER = "cf-consn-model-id"
 
@@ -20,7 +20,7 @@ class Call(msgspec.Struct, frozen=True):
     """The body of a request."""
 
     inputs: msgspec.Raw
-    options: msgspec.Raw = msgspec.Raw(b"{}")
+    options: msgspec.Raw = NO_OPTIONS
 
 
 def routes(workers_ai: WorkersAi) -> list[Route]:
@@ -34,13 +34,16 @@ def routes(workers_ai: WorkersAi) -> list[Route]:
 
     async def _run(request: Request, surface: Surface) -> Response:
         model = request.headers.get(MODEL_HEADER, "")
-        try:
-            call = msgspec.json.decode(await read_body(request), type=Call)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+
+        def read(body: bytes) -> Contents:
+            call = msgspec.json.decode(body, type=Call)
+            return model, call.inputs, call.options
+
+        def unreadable(_why: str) -> Refused:
             # Such as a stream among the inputs, which text generation does not take.
-            refused = Refused(3003, "Request is missing headers or body: inputs as JSON")
-            return json_response(binding_error(refused, model), refused.status)
-        asked = read_asked(request, surface, model, call.inputs, call.options)
+            return Refused(3003, "Request is missing headers or body: inputs as JSON")
+
+        asked = await read_asked(request, surface, model, read, unreadable)
         return deliver(workers_ai, asked, binding_error)
 
     async def models(request: Request) -> Response:

@@ -1,6 +1,7 @@
 """The control API: says what requests get, and tells what came in."""
 
 import msgspec
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -22,6 +23,12 @@ class Listed(msgspec.Struct):
 def routes(workers_ai: WorkersAi) -> list[Route]:
     """Route `/_local`."""
 
+    def test_of(request: Request) -> str | None:
+        unknown = set(request.query_params) - {"test"}
+        if unknown:
+            raise HTTPException(400, f"{', '.join(sorted(unknown))}: expected only test")
+        return request.query_params.get("test")
+
     async def about(_request: Request) -> Response:
         engine = workers_ai.engine
         return json_response(
@@ -36,6 +43,8 @@ def routes(workers_ai: WorkersAi) -> list[Route]:
         )
 
     async def add_replies(request: Request) -> Response:
+        if request.query_params:
+            raise HTTPException(400, "test: expected in the reply, not in the address")
         try:
             given = msgspec.json.decode(await request.body(), type=list[Reply] | Reply)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -44,24 +53,24 @@ def routes(workers_ai: WorkersAi) -> list[Route]:
         return json_response({"added": [workers_ai.scripts.add(reply) for reply in replies]}, 201)
 
     async def list_replies(request: Request) -> Response:
-        test = request.query_params.get("test")
+        test = test_of(request)
         listed = [_list(script) for script in workers_ai.scripts if test in (None, script.test)]
         return json_response(listed)
 
     async def forget_replies(request: Request) -> Response:
-        workers_ai.scripts.clear(request.query_params.get("test"))
+        workers_ai.scripts.clear(test_of(request))
         return Response(status_code=204)
 
     async def list_requests(request: Request) -> Response:
-        test = request.query_params.get("test")
+        test = test_of(request)
         return json_response([one for one in workers_ai.received if test in (None, one.test)])
 
     async def count_streams(request: Request) -> Response:
-        test = request.query_params.get("test")
+        test = test_of(request)
         return json_response(workers_ai.counted(test))
 
     async def reset(request: Request) -> Response:
-        workers_ai.reset(request.query_params.get("test"))
+        workers_ai.reset(test_of(request))
         return Response(status_code=204)
 
     return [

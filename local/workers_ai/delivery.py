@@ -62,15 +62,24 @@ class Delivery(Response):
     Starlette's own responses notice that only while they send.
     """
 
-    def __init__(self, make: Callable[[], Awaitable[Answer]], streams: Sequence[Streams]) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Awaitable[Answer]],
+        streams: Callable[[], Sequence[Streams]],
+        *,
+        wants_stream: bool,
+    ) -> None:
         """
         Args:
             make: Makes the answer.
-            streams: Where it is counted if it is a stream.
+            streams: Finds where it is counted if it is a stream.
+            wants_stream: Whether it is to be one; then a reader who goes before the first byte is
+                counted too.
         """
         super().__init__()
         self._make = make
         self._streams = streams
+        self._wants_stream = wants_stream
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
@@ -86,12 +95,17 @@ class Delivery(Response):
             raise results[0]
 
     async def _send(self, send: Send) -> None:
-        answer = await self._make()
+        try:
+            answer = await self._make()
+        except asyncio.CancelledError:
+            for streams in self._streams() if self._wants_stream else ():
+                streams.cancelled += 1
+            raise
         headers = {"content-type": answer.content_type, **answer.headers}
         start = [(name.encode(), value.encode()) for name, value in headers.items()]
         async with contextlib.AsyncExitStack() as stack:
             chunks = await stack.enter_async_context(contextlib.aclosing(answer.chunks))
-            for streams in self._streams if answer.is_stream else ():
+            for streams in self._streams() if answer.is_stream else ():
                 stack.enter_context(streams.counted())
             await send({"type": "http.response.start", "status": answer.status, "headers": start})
             async for chunk in chunks:

@@ -20,6 +20,11 @@ _LONGEST_QUOTE = 300  # characters of what the engine says of an error
 _TOO_LONG = re.compile(r"context|too (long|many tokens)", re.IGNORECASE)
 # 3040's documented text. Source: developers.cloudflare.com/workers-ai/platform/errors/
 _DOWN = "No more data centers to forward the request to"
+# What comes of a connection that fails, and of an answer that is none.
+_BROKEN = (
+    *(httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, BrokeOff),
+    *(msgspec.DecodeError, UnicodeError, RecursionError),
+)
 _REASONS: dict[str, FinishReason] = {"length": "length", "tool_calls": "tool_calls"}
 
 
@@ -29,8 +34,8 @@ class _Function(msgspec.Struct):
 
 
 class _Call(msgspec.Struct):
-    index: int = 0
-    function: _Function = msgspec.field(default_factory=_Function)
+    index: int | None = None
+    function: _Function | None = None
 
 
 class _Said(msgspec.Struct):
@@ -48,14 +53,14 @@ class _Choice(msgspec.Struct):
 
 
 class _Usage(msgspec.Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: float | None = None
+    completion_tokens: float | None = None
 
 
 class _Answer(msgspec.Struct):
     """An object or a chunk, of chat completions or of completions."""
 
-    choices: list[_Choice] = []
+    choices: list[_Choice] | None = None
     usage: _Usage | None = None
     error: object = None
 
@@ -66,7 +71,8 @@ class _Heard:
 
     prompt_tokens: int
     tokens: int = 0
-    calls: dict[int, _Function] = field(default_factory=dict)
+    calls: list[_Function] = field(default_factory=list)
+    indices: dict[int, _Function] = field(default_factory=dict)
     reason: str | None = None
     usage: _Usage | None = None
 
@@ -81,33 +87,42 @@ class _Heard:
             BrokeOff: It says that something failed.
         """
         if answer.error is not None:
-            raise BrokeOff
-        self.usage = answer.usage or self.usage
+            said = msgspec.json.encode(answer.error).decode()
+            raise BrokeOff(f"the engine said: {said[:_LONGEST_QUOTE]}")
+        if answer.usage is not None and answer.usage.prompt_tokens is not None:
+            self.usage = answer.usage
         text = ""
-        for choice in answer.choices[:1]:
-            said = choice.message or choice.delta or _Said()
-            text = choice.text or said.content or ""
+        for choice in (answer.choices or [])[:1]:
+            message = choice.message or choice.delta or _Said()
+            text = choice.text or message.content or ""
             self.reason = choice.finish_reason or self.reason
-            for position, call in enumerate(said.tool_calls or []):
-                # Whole calls may come without an index.
-                index = position if choice.message else call.index
-                known = self.calls.setdefault(index, _Function("", ""))
-                known.name = (known.name or "") + (call.function.name or "")
-                known.arguments = (known.arguments or "") + (call.function.arguments or "")
+            for call in message.tool_calls or []:
+                self._take_call(call)
         return text
+
+    def _take_call(self, call: _Call) -> None:
+        """Take in a call or a piece of one: of the call with its index, else of the last one."""
+        function = call.function or _Function()
+        index = len(self.calls) - 1 if call.index is None else call.index
+        known = self.indices.get(index)
+        # Some servers give every call the index 0, or none; but each names its function once.
+        if known is None or (function.name and known.name):
+            known = _Function("", "")
+            self.calls.append(known)
+            self.indices[len(self.calls) - 1 if call.index is None else index] = known
+        known.name = (known.name or "") + (function.name or "")
+        known.arguments = (known.arguments or "") + (function.arguments or "")
 
     def rest(self) -> Iterator[Event]:
         """Say what comes behind the text."""
-        calls = [
-            ToolCall(call.name or "", _arguments(call.arguments or ""))
-            for _, call in sorted(self.calls.items())
-        ]
+        calls = [ToolCall(call.name or "", _arguments(call.arguments or "")) for call in self.calls]
         if calls:
             yield Calls(calls)
         # Not every engine counts.
         counted = self.usage or _Usage(self.prompt_tokens, self.tokens + count_calls(calls))
         reason = "tool_calls" if calls else _REASONS.get(self.reason or "", "stop")
-        yield End(reason, Usage.of(counted.prompt_tokens, counted.completion_tokens))
+        prompt, completion = counted.prompt_tokens or 0, counted.completion_tokens or 0
+        yield End(reason, Usage.of(int(prompt), int(completion)))
 
 
 def _arguments(text: str) -> dict[str, object] | str:
@@ -170,7 +185,10 @@ class Engine:
                 kind = response.headers.get("content-type", "").partition(";")[0].strip()
                 if kind != "text/event-stream":
                     answer = msgspec.json.decode(await response.aread(), type=_Answer)
-                    return _say(heard, heard.take(answer))
+                    text = heard.take(answer)
+                    if not answer.choices:
+                        raise BrokeOff("the engine's answer is no completion")
+                    return _say(heard, text)
             self_closing = stack.pop_all()
         return _listen(response, heard, self_closing)
 
@@ -213,8 +231,8 @@ def _failures() -> Iterator[None]:
         raise Refused(3040, _DOWN) from error
     except httpx.TimeoutException as error:
         raise Refused(3046) from error
-    except (httpx.HTTPError, msgspec.DecodeError, UnicodeDecodeError, BrokeOff) as error:
-        raise Refused(3043) from error
+    except _BROKEN as error:
+        raise Refused(3043, f"Internal server error: {error}") from error
 
 
 async def _say(heard: _Heard, text: str) -> AsyncGenerator[Event, None]:
@@ -242,14 +260,16 @@ async def _listen(
                 if frame.data == "[DONE]":
                     is_done = True
                     break
+                if not frame.data:
+                    continue
                 text = heard.take(msgspec.json.decode(frame.data, type=_Answer))
                 if text:
                     heard.tokens += 1
                     yield Text([text])
-        except (httpx.HTTPError, msgspec.DecodeError) as error:
-            raise BrokeOff from error
+        except _BROKEN as error:
+            raise BrokeOff(f"The answer broke off: {error or type(error).__name__}") from error
         if not is_done and heard.reason is None:
-            raise BrokeOff
+            raise BrokeOff("The answer broke off: the engine's stream ended before its end")
         for event in heard.rest():
             yield event
 
@@ -258,7 +278,7 @@ def _body(inputs: Inputs, prompt: Prompt, model: str) -> dict[str, object]:
     """Word the inputs as OpenAI does, and the sampling as the servers named in the README do."""
     given = {
         "model": model,
-        "max_tokens": inputs.max_tokens,
+        "max_tokens": max(inputs.max_tokens, 1),  # some servers take less for no limit
         "temperature": inputs.temperature,
         "top_p": inputs.top_p,
         "top_k": inputs.top_k,

@@ -1,5 +1,6 @@
 """Finding the engine: the one that was named, or an Ollama on this machine."""
 
+import contextlib
 import os
 import re
 from urllib.parse import urlsplit
@@ -46,8 +47,9 @@ def find_engine(setting: str, model: str | None, key: str | None) -> Engine | No
         return None
     if setting == "auto":
         return _find_ollama(model)
-    url = urlsplit(setting)
-    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
+    if key is not None and not (key.isascii() and key.isprintable()):
+        raise EngineError("AI_ENGINE_KEY: expected letters, digits and signs of ASCII")
+    if not _is_address(setting):
         raise EngineError(
             "AI_ENGINE, --engine: expected an address such as http://127.0.0.1:11434/v1, off or"
             f" auto, got {setting!r}"
@@ -60,30 +62,27 @@ def find_engine(setting: str, model: str | None, key: str | None) -> Engine | No
             " Is this the base address of an OpenAI-compatible server? It often ends in /v1."
             " If the server asks for a key, set AI_ENGINE_KEY."
         ) from error
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise EngineError(
-            f"AI_ENGINE, --engine: no server answers at {setting} ({error or 'time-out'})."
-            " Start it, or use AI_ENGINE=off."
-        ) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise EngineError(
             f"AI_ENGINE, --engine: {setting}/models is no list of models."
             " Is this the base address of an OpenAI-compatible server? It often ends in /v1."
+        ) from error
+    except (httpx.HTTPError, UnicodeError) as error:  # UnicodeError: no name of a host
+        raise EngineError(
+            f"AI_ENGINE, --engine: no server answers at {setting} ({error or 'time-out'})."
+            " Start it, or use AI_ENGINE=off."
         ) from error
     return Engine(setting, _choose(listed, model, setting), key=key)
 
 
 def _find_ollama(model: str | None) -> Engine | None:
     given = os.environ.get("OLLAMA_HOST") or _OLLAMA
-    address = urlsplit(given if "://" in given else f"http://{given}")
-    host = "127.0.0.1" if address.hostname == "0.0.0.0" else address.hostname
-    url = f"http://{host}:{address.port or 11434}/v1"
-    if not is_loopback(url):
-        return None  # prompts leave this machine only when somebody says so
-    try:
-        listed = _list_models(url, None, _PROBE_S)
-    except (httpx.HTTPError, httpx.InvalidURL, msgspec.DecodeError, UnicodeDecodeError):
-        listed = []
+    url = _ollama_url(given)
+    listed = []
+    # Prompts leave this machine only when somebody says so.
+    if _is_address(url) and is_loopback(url):
+        with contextlib.suppress(httpx.HTTPError, msgspec.DecodeError, UnicodeError):
+            listed = _list_models(url, None, _PROBE_S)
     found = [name for name in listed if _is(name, model)]
     if model is not None and not found:
         raise EngineError(
@@ -91,6 +90,27 @@ def _find_ollama(model: str | None) -> Engine | None:
             f" Run `ollama pull {model}`, or name another server with AI_ENGINE."
         )
     return Engine(url, found[0]) if found else None
+
+
+def _ollama_url(given: str) -> str:
+    """Read OLLAMA_HOST, which Ollama's server and its clients share: a host, a port, or both."""
+    scheme, _, address = given.rpartition("://")
+    host, _, port = address.rstrip("/").rpartition(":")
+    if not port.isdecimal():
+        host, port = address.rstrip("/"), "11434"
+    if host in ("", "0.0.0.0"):
+        host = "127.0.0.1"
+    return f"{scheme or 'http'}://{host}:{port}/v1"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        httpx.URL(text)
+        is_one = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except (ValueError, httpx.InvalidURL):
+        return False
+    return is_one and not url.query and not url.fragment
 
 
 def _choose(listed: list[str], model: str | None, setting: str) -> str:

@@ -118,7 +118,8 @@ class Refused(Exception):
         self.code = code
         self.status = status or kind.status
         self.title = kind.title
-        self.description = description or kind.description
+        self.description = kind.description if description is None else description
+        self.names_model = description is None  # in place of `{model}`
         self.name = kind.name
         self.request_id = str(uuid.uuid4())
 
@@ -156,7 +157,9 @@ class Envelope(msgspec.Struct):
 
 def binding_error(refused: Refused, model: str) -> ErrorBody:
     """Word a refusal for the binding."""
-    description = refused.description.replace("{model}", model)
+    description = refused.description
+    if refused.names_model:
+        description = description.replace("{model}", model)
     return ErrorBody(
         name=refused.name,
         internalCode=refused.code,

@@ -29,7 +29,10 @@ def make_instance(schema: object, chance: random.Random) -> object:
     Raises:
         Unmet: It unites types, refers to another place, asks for a pattern, or is no schema.
     """
-    return _Maker(chance).make(schema)
+    try:
+        return _Maker(chance).make(schema)
+    except RecursionError as error:
+        raise Unmet from error
 
 
 class _Maker:
@@ -74,7 +77,7 @@ class _Maker:
         required = schema.get("required", [])
         if not isinstance(properties, Mapping) or not isinstance(required, list):
             raise Unmet
-        if any(name not in properties for name in required):
+        if any(name not in [*properties] for name in required):
             raise Unmet
         return {name: self.make(inner) for name, inner in properties.items()}
 

@@ -37,12 +37,15 @@ def read_replies(file: Path) -> list[Reply]:
         line = file.read_bytes()[: error.start].count(b"\n") + 1
         raise ReplyFileError(f"{file}:{line}: expected UTF-8") from error
     try:
-        return msgspec.convert(tomllib.loads(text), _File).reply
-    except tomllib.TOMLDecodeError as error:
+        document = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
         place = _AT_LINE.search(str(error))
         line = int(place["line"] or text.count("\n") + 1) if place else 1
         said = _AT_LINE.sub("", str(error)).strip()
         raise ReplyFileError(f"{file}:{line}: this is no TOML: {said}") from error
+
+    try:
+        return msgspec.convert(document, _File).reply
     except msgspec.ValidationError as error:
         said = str(error)
         place = _PATH.search(said)
@@ -64,17 +67,30 @@ def _line_of(text: str, path: str) -> int:
         path: Such as `.reply[1].times`.
     """
     steps = [int(index) if index else name for index, name in _STEP.findall(path)]
-    lines = text.splitlines(keepends=True)
-    begins = 0
-    for end in range(1, len(lines) + 1):
-        try:
-            value: object = tomllib.loads("".join(lines[:end]))
-        except tomllib.TOMLDecodeError:
-            continue  # amid a value of several lines
+    lines = text.split("\n")
+    # `lacking` lines are TOML without the value; no fewer than `bound` are TOML with it.
+    lacking, bound = 0, len(lines)
+    while bound - lacking > 1:
+        middle = (lacking + bound) // 2
+        for end in range(middle, bound):
+            value = _parse("\n".join(lines[:end]))
+            if value is not None:
+                break
+        else:
+            bound = middle  # amid a value of several lines up to there
+            continue
         if _has(value, steps):
-            break
-        begins = end
-    return begins + 1
+            bound = middle
+        else:
+            lacking = end
+    return lacking + 1
+
+
+def _parse(text: str) -> object:
+    try:
+        return tomllib.loads(text)
+    except ValueError:
+        return None
 
 
 def _has(value: object, steps: list[int | str]) -> bool:

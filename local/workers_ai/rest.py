@@ -16,23 +16,22 @@ from starlette.routing import Route
 
 from .errors import Envelope, Error, Refused, rest_error
 from .service import WorkersAi, request_headers
-from .wire import deliver, json_response, read_asked, read_body, search_models
+from .wire import NO_OPTIONS, Contents, deliver, json_response, read_asked, search_models
 
 _ACCOUNT = "/client/v4/accounts/{account}/ai"
-_NO_OPTIONS = msgspec.Raw(b"{}")
 
 
 class Body(msgspec.Struct, frozen=True):
     """What stands in a body beside the inputs."""
 
-    options: msgspec.Raw = _NO_OPTIONS
+    options: msgspec.Raw = NO_OPTIONS
 
 
 class ChatBody(msgspec.Struct, frozen=True):
     """What a chat completion's body words otherwise than the inputs do."""
 
     model: str
-    options: msgspec.Raw = _NO_OPTIONS
+    options: msgspec.Raw = NO_OPTIONS
     max_completion_tokens: object = None
     response_format: object = None
 
@@ -47,23 +46,33 @@ def routes(workers_ai: WorkersAi, token: str | None) -> list[Route]:
 
     async def run(request: Request) -> Response:
         model = request.path_params["model"]
-        body = await read_body(request)
-        try:
-            options = msgspec.json.decode(body, type=Body).options
-        except msgspec.ValidationError:
-            options = _NO_OPTIONS  # not an object: the inputs are refused
-        asked = read_asked(request, "rest", model, msgspec.Raw(body), options)
+
+        def read(body: bytes) -> Contents:
+            try:
+                options = msgspec.json.decode(body, type=Body).options
+            except msgspec.ValidationError:
+                options = NO_OPTIONS  # not an object: the inputs are refused
+            return model, msgspec.Raw(body), options
+
+        asked = await read_asked(request, "rest", model, read, _unreadable)
         return deliver(workers_ai, asked, rest_error)
 
     async def chat(request: Request) -> Response:
-        body = await read_body(request)
-        given = msgspec.json.decode(body, type=ChatBody)
-        inputs = _chat_inputs(msgspec.json.decode(body, type=dict[str, object]), given)
-        asked = read_asked(request, "chat", given.model, inputs, given.options)
+        def read(body: bytes) -> Contents:
+            given = msgspec.json.decode(body, type=ChatBody)
+            inputs = _chat_inputs(msgspec.json.decode(body, type=dict[str, object]), given)
+            return given.model, inputs, given.options
+
+        asked = await read_asked(request, "chat", "", read, _unreadable)
         return deliver(workers_ai, asked, rest_error)
 
     async def search(request: Request) -> Response:
-        return json_response(search_models(workers_ai, request.query_params))
+        try:
+            return json_response(search_models(workers_ai, request.query_params))
+        except Refused as refused:
+            response = json_response(rest_error(refused, ""), refused.status)
+            response.headers.update(request_headers("rest", refused.request_id))
+            return response
 
     async def list_models(_request: Request) -> Response:
         raise HTTPException(405)  # OpenAI's clients ask for it, and Cloudflare has it not
@@ -80,15 +89,7 @@ def routes(workers_ai: WorkersAi, token: str | None) -> list[Route]:
         async def endpoint_of_account(request: Request) -> Response:
             if token is not None and not _shows(request, token):
                 return json_response(_failed(10000, "Authentication error", result=None), 401)
-            try:
-                return await endpoint(request)
-            except Refused as error:
-                refused = error
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                refused = Refused(5006, f"Error: {error}")
-            response = json_response(rest_error(refused, ""), refused.status)
-            response.headers.update(request_headers("rest", refused.request_id))
-            return response
+            return await endpoint(request)
 
         return endpoint_of_account
 
@@ -99,6 +100,10 @@ def routes(workers_ai: WorkersAi, token: str | None) -> list[Route]:
         Route(f"{_ACCOUNT}/models/search", guarded(search), methods=["GET"]),
         Route(f"{_ACCOUNT}/models/schema", guarded(schema), methods=["GET"]),
     ]
+
+
+def _unreadable(why: str) -> Refused:
+    return Refused(5006, f"Error: {why}")
 
 
 def no_route(request: Request, status: int) -> Response:

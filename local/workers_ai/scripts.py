@@ -1,6 +1,7 @@
 """Scripts: what requests get instead of made-up text, and which requests get it."""
 
 import itertools
+import json
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from .speech import Pace, ToolCall
 
 _Count = Annotated[int, Meta(ge=0)]
 _Length = Annotated[int, Meta(ge=1)]
+_HeaderText = Annotated[str, Meta(pattern="^[ -~]+$")]
 _Milliseconds = Annotated[float, Meta(ge=0, le=86_400_000)]
 
 
@@ -67,7 +69,7 @@ class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         chunk_bytes: Cut a stream into pieces of so many bytes; or of these lengths in turn.
     """
 
-    test: str | None = None
+    test: _HeaderText | None = None
     model: str | None = None
     contains: str | None = None
     times: _Length | Literal["always"] | UnsetType = UNSET
@@ -76,7 +78,7 @@ class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     tool_calls: list[ToolCall] = []
     error: int | Failure | None = None
     chunks: list[str] | None = None
-    content_type: str = "text/event-stream"
+    content_type: _HeaderText = "text/event-stream"
     status: Annotated[int, Meta(ge=200, le=599)] = 200
     delay_ms: _Milliseconds = 0
     tokens_per_second: Annotated[float, Meta(gt=0, le=1_000_000)] | None = None
@@ -92,19 +94,21 @@ class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     def __post_init__(self) -> None:
         if isinstance(self.error, int):
             Failure(self.error)
-        given = {
-            "text": self.text is not None,
-            "response": self.response is not UNSET,
-            "error": self.error is not None,
-            "chunks": self.chunks is not None,
-        }
-        names = [name for name, is_given in given.items() if is_given]
-        if len(names) > 1:
-            raise ValueError(f"expected one of {', '.join(given)}; got {' and '.join(names)}")
-        if self.tool_calls and names and names != ["text"]:
-            raise ValueError(f"tool_calls go with text, not with {names[0]}")
-        if self.chunks is None and (self.status != 200 or self.content_type != _EVENT_STREAM):
-            raise ValueError("status and content_type go with chunks")
+        given = msgspec.to_builtins(self).keys()  # without the defaults
+        kinds = [name for name in ("text", "response", "error", "chunks") if name in given]
+        if len(kinds) > 1:
+            raise ValueError(f"{' and '.join(kinds)}: expected only one of them")
+        kind = kinds[0] if kinds else "text"
+        misfits = sorted(_MISFITS[kind] & given)
+        if misfits:
+            raise ValueError(f"{' and '.join(misfits)}: not with {kind}")
+        if self.status in (204, 205, 304):
+            raise ValueError(f"status: {self.status} has no body")
+        values = [self.response, *(call.arguments for call in self.tool_calls)]
+        try:
+            json.dumps([value for value in values if value is not UNSET], allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"response, tool_calls: expected JSON: {error}") from error
 
     @property
     def refused(self) -> Refused | None:
@@ -131,12 +135,28 @@ class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
     def shape(self, usual: Flavour) -> Shape:
         """Find what its answer looks like; its flavour is the usual one unless it says."""
-        lengths = [self.chunk_bytes] if isinstance(self.chunk_bytes, int) else self.chunk_bytes
         flavour = self.flavour or usual
-        return Shape(flavour, self.usage, self.done, self.crlf, lengths)
+        return Shape(flavour, self.usage, self.done, self.crlf, self.lengths)
+
+    @property
+    def lengths(self) -> list[int] | None:
+        """How a stream is cut, as Shape.chunk_bytes has it."""
+        return [self.chunk_bytes] if isinstance(self.chunk_bytes, int) else self.chunk_bytes
 
 
 _EVENT_STREAM = "text/event-stream"
+_OF_CHUNKS = {"content_type", "status"}
+_OF_TOKENS = {
+    *("tokens_per_second", "break_after", "stall_after", "tool_calls"),
+    *("flavour", "usage", "done", "crlf"),
+}
+# What a reply of each kind would leave out silently.
+_MISFITS = {
+    "text": _OF_CHUNKS,
+    "response": _OF_CHUNKS | {"tool_calls"},
+    "error": _OF_CHUNKS | _OF_TOKENS | {"chunk_bytes"},
+    "chunks": _OF_TOKENS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +204,12 @@ class Scripts:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
-        self._scripts: list[Script] = []
+        self._added: list[Script] = []
+        self._standing: list[Script] = []
 
     def __iter__(self) -> Iterator[Script]:
         with self._lock:
-            return iter(self._scripts.copy())
+            return iter([*self._added, *self._standing])
 
     def add(
         self, reply: Reply | Scripted, *, model: str | None = None, is_standing: bool = False
@@ -211,27 +232,25 @@ class Scripts:
                 is_standing,
             )
         with self._lock:
-            self._scripts.append(script)
-            self._scripts.sort(key=lambda script: script.is_standing)
+            (self._standing if is_standing else self._added).append(script)
         return number
 
     def take(self, test: str | None, model: str, prompt: str) -> Script | None:
         """Find what a request gets, and count that it got it."""
         with self._lock:
-            for script in self._scripts:
-                if script.matches(test, model, prompt):
-                    if script.left is not None:
-                        script.left -= 1
-                        if script.left == 0:
-                            self._scripts.remove(script)
-                    return script
+            for scripts in (self._added, self._standing):
+                for script in scripts:
+                    if script.matches(test, model, prompt):
+                        if script.left is not None:
+                            script.left -= 1
+                            if script.left == 0:
+                                scripts.remove(script)
+                        return script
         return None
 
     def clear(self, test: str | None = None) -> None:
         """Forget all but a file's, or those of one test."""
         with self._lock:
-            self._scripts = [
-                script
-                for script in self._scripts
-                if script.is_standing or (test is not None and script.test != test)
+            self._added = [
+                script for script in self._added if test is not None and script.test != test
             ]

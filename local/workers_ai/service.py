@@ -53,6 +53,7 @@ class Asked:
         options: JSON: what `run` was given besides, `gateway` among it.
         test: Whose scripts it meets.
         headers: Those that the caller set.
+        wrong: Why it is refused, when the body cannot be read; the inputs are its text then.
     """
 
     surface: Surface
@@ -61,6 +62,18 @@ class Asked:
     options: msgspec.Raw
     test: str | None
     headers: Mapping[str, str]
+    wrong: Refused | None = None
+
+    @property
+    def wants_stream(self) -> bool:
+        """Whether it asks for a stream, as far as that can be told before it is checked."""
+        with contextlib.suppress(msgspec.DecodeError, RecursionError):
+            return msgspec.json.decode(self.inputs, type=_Streamed).stream is True
+        return False
+
+
+class _Streamed(msgspec.Struct):
+    stream: object = False
 
 
 class Received(msgspec.Struct):
@@ -70,7 +83,7 @@ class Received(msgspec.Struct):
     Attributes:
         number: Counted from 1.
         at: Seconds since 1970.
-        inputs: As they were sent.
+        inputs: As they were sent; text, if they were no JSON.
         replied: "script" and its number, "engine", "stand-in", or "error".
         code: Of the error.
     """
@@ -135,7 +148,7 @@ class WorkersAi:
         kept = [received for received in self.received if test not in (None, received.test)]
         self.received.clear()
         self.received.extend(kept)
-        self._received_bytes = sum(len(received.inputs) for received in kept)
+        self._received_bytes = sum(map(_size, kept))
         if test is None:
             self.streams_of.clear()
             self.streams = Streams()
@@ -154,14 +167,16 @@ class WorkersAi:
             at=time.time(),
             surface=asked.surface,
             model=asked.model,
-            inputs=asked.inputs,
-            options=asked.options,
+            inputs=asked.inputs.copy(),  # and not the whole body that it is part of
+            options=asked.options.copy(),
             test=asked.test,
             headers=asked.headers,
             request_id=str(uuid.uuid4()),
         )
         self._remember(received)
         try:
+            if asked.wrong is not None:
+                raise asked.wrong
             return await self._answer(asked, received)
         except Refused as refused:
             received.code = refused.code
@@ -172,12 +187,12 @@ class WorkersAi:
         if len(self.received) == self.received.maxlen:
             self._forget_oldest()
         self.received.append(received)
-        self._received_bytes += len(received.inputs)
+        self._received_bytes += _size(received)
         while self._received_bytes > _REMEMBERED_BYTES and len(self.received) > 1:
             self._forget_oldest()
 
     def _forget_oldest(self) -> None:
-        self._received_bytes -= len(self.received.popleft().inputs)
+        self._received_bytes -= _size(self.received.popleft())
 
     async def _answer(self, asked: Asked, received: Received) -> Answer:
         headers = request_headers(asked.surface, received.request_id)
@@ -185,15 +200,16 @@ class WorkersAi:
         if script is not None:
             received.replied = f"script {script.number}"
             if isinstance(script.reply, Scripted):
-                return _as_it_is(script.reply, headers)
+                return _as_it_is(script.reply, headers, _NOTHING)
         reply = script.reply if script is not None and isinstance(script.reply, Reply) else _NOTHING
         await _wait_for_capacity(reply, asked.options)
         if reply.refused is not None:
             await asyncio.sleep(reply.delay_ms / 1000)
             raise reply.refused
         if reply.chunks is not None:
+            await asyncio.sleep(reply.delay_ms / 1000)
             chunks = [chunk.encode() for chunk in reply.chunks]
-            return _as_it_is(Scripted(chunks, reply.content_type, reply.status), headers)
+            return _as_it_is(Scripted(chunks, reply.content_type, reply.status), headers, reply)
 
         models = self.models
         if reply.model is not None and reply.model not in models:
@@ -223,6 +239,8 @@ class WorkersAi:
         calls: Sequence[ToolCall] = reply.tool_calls
         if reply.text is not None:
             tokens: Sequence[str] = split(reply.text)
+        elif reply.response is None:
+            tokens = []
         elif reply.response is not msgspec.UNSET:
             tokens = split(response_text(reply.response))
         elif calls:
@@ -239,6 +257,10 @@ class WorkersAi:
 
 
 _NOTHING = Reply()
+
+
+def _size(received: Received) -> int:
+    return len(received.inputs) + len(received.options)
 
 
 async def _wait_for_capacity(reply: Reply, options: msgspec.Raw) -> None:
@@ -271,7 +293,8 @@ async def _whole(
             text, calls, end = await gather(speech)
         except BrokeOff as error:
             if reply.break_after is None:
-                raise Refused(3043) from error  # it is the engine's stream that broke
+                # It is the engine's stream that broke.
+                raise Refused(3043, f"Internal server error: {error}") from error
             return _broken(b'{"response":"')
     is_exact = reply.response is not msgspec.UNSET
     is_json = is_exact or isinstance(parse_text(text), dict | list)
@@ -288,8 +311,10 @@ async def _broken(start: bytes) -> AsyncGenerator[bytes, None]:
     raise BrokeOff
 
 
-def _as_it_is(scripted: Scripted, headers: Mapping[str, str]) -> Answer:
+def _as_it_is(scripted: Scripted, headers: Mapping[str, str], reply: Reply) -> Answer:
     chunks = _pieces(scripted.chunks)
+    if reply.lengths is not None:
+        chunks = cut(chunks, reply.lengths)
     is_stream = scripted.content_type.startswith(_EVENT_STREAM)
     return Answer(chunks, scripted.content_type, scripted.status, headers, is_stream)
 

@@ -74,7 +74,7 @@ Speech = AsyncGenerator[Event, None]
 
 
 class BrokeOff(ConnectionError):
-    """A script has the answer break off here."""
+    """The answer breaks off here: a script says so, or the engine's did, and its text says how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,12 @@ class Pace:
     tokens_per_second: float | None = None
     break_after: int | None = None
     stall_after: int | None = None
+
+    @property
+    def limit(self) -> int | None:
+        """After how many tokens it fails."""
+        limits = (self.break_after, self.stall_after)
+        return min((limit for limit in limits if limit is not None), default=None)
 
 
 async def speak(
@@ -114,8 +120,7 @@ async def speak(
     loop = asyncio.get_running_loop()
     start = loop.time()
     done = 0
-    limits = [limit for limit in (pace.break_after, pace.stall_after) if limit is not None]
-    limit = min(limits, default=None)
+    limit = pace.limit
     while True:
         if pace.tokens_per_second is None:
             due = done + _BURST_TOKENS
@@ -123,7 +128,7 @@ async def speak(
             # By the clock, not by sleeping so long for each: late tokens come together.
             await asyncio.sleep(start + done / pace.tokens_per_second - loop.time())
             due = max(done, int((loop.time() - start) * pace.tokens_per_second)) + 1
-        due = min(due, len(said) if limit is None else limit)
+        due = min(due, len(said) if limit is None else min(limit, len(said)))
         if said[done:due]:
             yield Text(said[done:due])
         done = due
@@ -143,7 +148,7 @@ async def speak(
 
 
 async def _fail(pace: Pace) -> None:
-    if pace.break_after is not None and pace.break_after <= (pace.stall_after or pace.break_after):
+    if pace.break_after == pace.limit:
         raise BrokeOff
     await asyncio.Event().wait()  # until its reader goes away
 
@@ -175,7 +180,7 @@ def parse_text(text: str) -> object:
     Returns:
         What JSON the text is, when it is an object, an array or a number; else the text.
     """
-    if text.lstrip()[:1] not in {*"{[-0123456789"} or not text:
+    if text.lstrip()[:1] not in {*"{[-0123456789"}:
         return text
     try:
         value: object = msgspec.json.decode(text.encode())

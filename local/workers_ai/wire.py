@@ -12,6 +12,9 @@ from .errors import Envelope, Refused
 from .service import Asked, Surface, WorkersAi, request_headers
 
 TEST_HEADER = "x-local-test"
+NO_OPTIONS = msgspec.Raw(b"{}")
+Contents = tuple[str, msgspec.Raw, msgspec.Raw]  # the model's id, the inputs, the options
+MAX_BODY_BYTES = 32 * 1_048_576
 _NOT_KEPT = {"authorization", "cookie"}
 _PER_PAGE = 100
 
@@ -36,24 +39,48 @@ def json_response(content: object, status: int = 200) -> Response:
     return Response(msgspec.json.encode(content), status, headers={"content-type": JSON})
 
 
-async def read_body(request: Request) -> bytes:
-    """
-    Read a body.
-
-    Raises:
-        UnicodeDecodeError: It is not UTF-8, which a decoder does not see in what it skips.
-    """
-    body = await request.body()
-    body.decode()
-    return body
-
-
-def read_asked(
-    request: Request, surface: Surface, model: str, inputs: msgspec.Raw, options: msgspec.Raw
+async def read_asked(
+    request: Request,
+    surface: Surface,
+    model: str,
+    read: Callable[[bytes], Contents],
+    unreadable: Callable[[str], Refused],
 ) -> Asked:
-    """Put together what a request asks for."""
+    """
+    Read what a request asks for. One that cannot be read is refused when it is answered.
+
+    Args:
+        model: Its id, where the body does not name it.
+        read: Decodes the body; may raise what msgspec raises.
+        unreadable: Words the refusal when it does.
+    """
+    body = b""
+    wrong = None
+    try:
+        body = await _read_body(request)
+        body.decode()  # a decoder does not look at what it skips
+        model, inputs, options = read(body)
+    except Refused as error:
+        wrong = error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        wrong = unreadable(str(error))
+    if wrong is not None:
+        inputs = msgspec.Raw(msgspec.json.encode(body.decode("utf-8", "replace")))
+        options = NO_OPTIONS
     headers = {name: value for name, value in request.headers.items() if name not in _NOT_KEPT}
-    return Asked(surface, model, inputs, options, request.headers.get(TEST_HEADER), headers)
+    test = request.headers.get(TEST_HEADER)
+    return Asked(surface, model, inputs, options, test, headers, wrong)
+
+
+async def _read_body(request: Request) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            raise Refused(3006)
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 def deliver(
@@ -74,7 +101,7 @@ def deliver(
             headers = request_headers(asked.surface, refused.request_id)
             return Answer(_one(content), status=refused.status, headers=headers)
 
-    return Delivery(make, workers_ai.counters(asked.test))
+    return Delivery(make, lambda: workers_ai.counters(asked.test), wants_stream=asked.wants_stream)
 
 
 async def _one(chunk: bytes) -> AsyncGenerator[bytes, None]:

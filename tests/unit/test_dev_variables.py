@@ -36,6 +36,9 @@ def test_port_that_is_taken_is_told_with_another_to_try() -> None:
         "http://",
         "http://h:x",
         "http://h/v1",
+        "http://h?x=1",
+        "http://[::1",
+        "http://a..b",
     ],
 )
 def test_what_is_no_address_is_refused(text: str) -> None:

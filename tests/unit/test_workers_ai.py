@@ -259,6 +259,12 @@ def json_mode(schema: object, **inputs: object) -> httpx.Response:
     return run(SCOPED | {"response_format": mode, **inputs})
 
 
+def nested(depth: int) -> dict[str, object]:
+    """A schema of objects in objects."""
+    inner = nested(depth - 1) if depth else {"type": "string"}
+    return {"type": "object", "properties": {"a": inner}}
+
+
 def test_json_mode_without_a_schema_gives_an_object() -> None:
     answer = run(SCOPED | {"response_format": {"type": "json_object"}}).json()
 
@@ -340,10 +346,12 @@ def test_json_mode_gives_what_the_schema_asks_for(schema: dict[str, object]) -> 
         {"type": "array", "minItems": 5000},
         {"type": "string", "minLength": True},
         {"enum": []},
+        {"type": "object", "properties": {}, "required": [{}]},
+        nested(400),
         {"name": "x", "schema": {"type": "object"}},
         7,
     ],
-    ids=str,
+    ids=lambda schema: str(schema)[:60],
 )
 def test_schema_that_cannot_be_met_is_5024(schema: object) -> None:
     assert json_mode(schema).json()["internalCode"] == 5024

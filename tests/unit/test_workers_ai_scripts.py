@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from tests.unit.local_ai import FAST, SCOPED, ask, run
+from workers_ai.binding import MODEL_HEADER
 from workers_ai.reply_file import ReplyFileError, read_replies
 from workers_ai.scripts import Reply
 from workers_ai.service import WorkersAi
@@ -159,10 +160,18 @@ def test_option_of_a_wrong_type_is_5006() -> None:
         (b'{"error": 1}', "this server does not know the code 1: give status and description too"),
         (b'[{}, {"times": 0}]', "at `$[1].times`"),
         (b'{"times": "often"}', "at `$.times`"),
-        (b'{"text": "a", "error": 3040}', "got text and error"),
+        (b'{"text": "a", "error": 3040}', "text and error: expected only one of them"),
         (b'{"tool_calls": [{"name": "f"}]}', "missing required field `arguments`"),
-        (b'{"tool_calls": [{"name":"f","arguments":{}}], "error": 3040}', "not with error"),
-        (b'{"status": 500}', "status and content_type go with chunks"),
+        (
+            b'{"tool_calls": [{"name":"f","arguments":{}}], "error": 3040}',
+            "tool_calls: not with error",
+        ),
+        (b'{"status": 500}', "status: not with text"),
+        (b'{"chunks": [], "break_after": 1}', "break_after: not with chunks"),
+        (b'{"error": 3040, "flavour": "both"}', "flavour: not with error"),
+        (b'{"chunks": [], "status": 304}', "status: 304 has no body"),
+        (b'{"chunks": [], "content_type": "a\\r\\nb: c"}', "at `$.content_type`"),
+        (b'{"test": "\xc3\xa9"}', "at `$.test`"),
         (b'{"chunk_bytes": []}', "at `$.chunk_bytes`"),
         (b'{"tokens_per_second": 0}', "at `$.tokens_per_second`"),
         (b'{"flavour": "salty"}', "at `$.flavour`"),
@@ -212,6 +221,48 @@ def test_requests_are_remembered_with_what_they_got() -> None:
     assert (second["surface"], second["replied"], second["test"]) == ("binding", "stand-in", "a")
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "code"),
+    [
+        ("/run", b'{"options":{}}', 3003),
+        ("/run", b"\xff", 3003),
+        (f"/client/v4/accounts/a/ai/run/{FAST}", b"{", 5006),
+        ("/client/v4/accounts/a/ai/v1/chat/completions", b"[]", 5006),
+    ],
+)
+def test_request_that_cannot_be_read_is_remembered_too(path: str, body: bytes, code: int) -> None:
+    workers_ai = WorkersAi()
+
+    ask(workers_ai, "POST", path, body, {MODEL_HEADER: FAST})
+
+    (received,) = ask(workers_ai, "GET", "/_local/requests").json()
+    assert (received["inputs"], received["code"]) == (body.decode("utf-8", "replace"), code)
+
+
+def test_body_that_is_too_long_is_3006() -> None:
+    body = b'{"prompt":"' + b"a" * 33 * 1_048_576 + b'"}'
+
+    response = ask(WorkersAi(), "POST", f"/client/v4/accounts/a/ai/run/{FAST}", body)
+
+    assert response.status_code == 413
+    assert response.json()["errors"][0]["code"] == 3006
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("DELETE", "/_local?tset=a"),
+        ("GET", "/_local/requests?x=1"),
+        ("POST", "/_local/replies?test=a"),
+    ],
+)
+def test_parameter_that_nobody_reads_is_refused(method: str, path: str) -> None:
+    workers_ai = scripted({"text": "kept"})
+
+    assert ask(workers_ai, method, path, {"text": "not added"}).status_code == 400
+    assert len(list(workers_ai.scripts)) == 1
+
+
 def test_no_secret_is_remembered() -> None:
     workers_ai = WorkersAi()
     path = f"/client/v4/accounts/x/ai/run/{FAST}"
@@ -234,10 +285,10 @@ def test_oldest_of_too_many_requests_are_forgotten() -> None:
 
 def test_long_requests_do_not_fill_the_memory() -> None:
     workers_ai = WorkersAi()
-    long = {"prompt": "a" * 10 * 1_048_576}
+    long = {"metadata": "a" * 10 * 1_048_576}
 
     for _ in range(10):
-        run(workers_ai, long)
+        run(workers_ai, SCOPED, options=long)
 
     assert [one.number for one in workers_ai.received] == [5, 6, 7, 8, 9, 10]
 
@@ -278,8 +329,17 @@ def test_file_holds_standing_replies(tmp_path: Path) -> None:
         (GOOD + "error = 5\n", 11, "this is no TOML"),
         ("[[reply]]\ntimes = 1\neror = 5\n", 3, "reply[0]: Object contains unknown field `eror`"),
         ("[[reply]]\n[[reply]]\nerror = 5\n", 2, "reply[1]: this server does not know the code 5"),
-        ('[[reply]]\n\ntext = """\na"""\nresponse = 5\n', 1, "got text and response"),
+        (
+            '[[reply]]\n\ntext = """\na"""\nresponse = 5\n',
+            1,
+            "text and response: expected only one",
+        ),
         ("[[reply]]\ntool_calls = [\n  {name = 'f'},\n]\n", 2, "reply[0].tool_calls[0]"),
+        ("[[reply]]\ntool_calls = [\n{name='f',arguments={d=2026-01-01}}]\n", 1, "expected JSON"),
+        ("[[reply]]\nresponse = nan\n", 1, "reply[0]: response, tool_calls: expected JSON"),
+        ('[[reply]]\ntext = "a\u2028\u0085b"\ntimes = 0\n', 3, "reply[0].times"),
+        ("[[reply]]\n" * 2000 + "times = 0\n", 2001, "reply[1999].times"),
+        ("x = " + "[" * 5000, 1, "this is no TOML"),
         ("x = 1\n", 1, "Object contains unknown field `x`"),
         ("reply = 1\n", 1, "reply: Expected `array`, got `int`"),
     ],

@@ -149,6 +149,16 @@ def test_empty_stream_is_nothing_at_all() -> None:
     assert stream(Reply(chunks=[])) == b""
 
 
+def test_chunks_are_cut_anywhere_when_asked() -> None:
+    assert stream(Reply(chunks=["ä€", "😀"], chunk_bytes=1)) == "ä€😀".encode()
+
+
+def test_response_that_is_null_says_nothing_in_a_stream() -> None:
+    heard = hear(stream(Reply(response=None)))
+
+    assert (heard.text, heard.is_done) == ("", True)
+
+
 def test_chunks_are_sent_as_they_are() -> None:
     workers_ai = WorkersAi()
     workers_ai.script(Reply(chunks=["<h1>", "oops"], content_type="text/html", status=502))
@@ -199,7 +209,9 @@ def said_at(pace: Pace, tokens: Sequence[str] = ("a", "b", "c", "d")) -> list[tu
                     heard.append((now, "end"))
 
     async def listen_for_a_day() -> None:
-        await asyncio.wait([asyncio.ensure_future(listen())], timeout=86_400)
+        done, _ = await asyncio.wait([asyncio.ensure_future(listen())], timeout=86_400)
+        for task in done:
+            task.result()
 
     with asyncio.Runner(loop_factory=_Loop) as runner:
         runner.run(listen_for_a_day())
@@ -219,6 +231,22 @@ def test_without_a_pace_all_comes_at_once() -> None:
 def test_stalled_stream_says_no_more_and_does_not_end() -> None:
     assert said_at(Pace(stall_after=2)) == [(0, "a"), (0, "b")]
     assert said_at(Pace(stall_after=0)) == []
+
+
+def test_failure_that_comes_first_is_the_one_that_happens() -> None:
+    assert said_at(Pace(stall_after=0, break_after=3)) == []
+    with pytest.raises(BrokeOff):
+        said_at(Pace(stall_after=3, break_after=0))
+
+
+@pytest.mark.parametrize("rate", [None, 1000])
+@pytest.mark.parametrize("after", [5, 100, 300])
+def test_failure_behind_the_end_does_not_happen(after: int, rate: float | None) -> None:
+    for pace in (
+        Pace(break_after=after, tokens_per_second=rate),
+        Pace(stall_after=after, tokens_per_second=rate),
+    ):
+        assert [token for _, token in said_at(pace)] == ["a", "b", "c", "d", "end"]
 
 
 @pytest.mark.parametrize("rate", [None, 10])

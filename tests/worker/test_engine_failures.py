@@ -37,7 +37,7 @@ def engine_that(
     got: list[Request] = []
 
     async def answer(request: Request) -> Response:
-        await request.body()
+        request.state.body = await request.json()
         got.append(request)
         return answers()
 
@@ -124,9 +124,10 @@ def test_engine_that_is_slow_is_3046() -> None:
         sse(CHUNK),
         sse(CHUNK, "data: {not JSON}\n\n"),
         sse(CHUNK, 'data: {"error":{"message":"oops"}}\n\n', DONE),
+        sse(CHUNK, f"data: {'[' * 5000}\n\n", DONE),
         sse(),
     ],
-    ids=["no end", "no JSON", "an error", "nothing"],
+    ids=["no end", "no JSON", "an error", "too deep", "nothing"],
 )
 def test_stream_that_breaks_is_no_answer(answers: Callable[[], Response]) -> None:
     with engine_that(answers) as (ai, _):
@@ -141,9 +142,17 @@ def test_stream_that_breaks_is_no_answer(answers: Callable[[], Response]) -> Non
         (CHUNK, CHUNK, FINISH, USAGE, DONE),
         (CHUNK, CHUNK, FINISH.replace("}]}", '}],"usage":{"prompt_tokens":7}}'), USAGE, DONE),
         (CHUNK, CHUNK, FINISH, USAGE),
+        (
+            CHUNK,
+            CHUNK,
+            'data: {"choices":null,"usage":{}}\n\n',
+            "event: x\ndata\n\n",
+            FINISH,
+            USAGE,
+        ),
         (": ping\r\n\r\n", CHUNK.replace("\n", "\r\n") * 2, FINISH, "event: x\n" + USAGE, DONE),
     ],
-    ids=["usual", "usage twice", "no [DONE]", "CRLF, comments, events"],
+    ids=["usual", "usage twice", "no [DONE]", "nulls", "CRLF, comments, events"],
 )
 def test_streams_of_all_servers_are_understood(frames: tuple[str, ...]) -> None:
     with engine_that(sse(*frames)) as (ai, _):
@@ -196,6 +205,46 @@ def test_tool_calls_that_come_in_pieces_are_put_together() -> None:
         {"name": "g", "arguments": "no JSON"},
     ]
     assert answer["response"] is None
+
+
+@pytest.mark.parametrize("index", [0, None], ids=["all 0", "none"])
+def test_tool_calls_without_their_own_index_are_told_apart(index: int | None) -> None:
+    pieces = [
+        {"index": index, "function": {"name": name, "arguments": arguments}}
+        for name, arguments in (("f", '{"a"'), (None, ":1}"), ("g", "{}"))
+    ]
+    frames = [
+        "data: " + json.dumps({"choices": [{"delta": {"tool_calls": [piece]}}]}) + "\n\n"
+        for piece in pieces
+    ]
+    with engine_that(sse(*frames, FINISH, DONE)) as (ai, _):
+        calls = run(ai).json()["tool_calls"]
+
+    assert calls == [{"name": "f", "arguments": {"a": 1}}, {"name": "g", "arguments": {}}]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({}, "is no completion"),
+        ({"choices": []}, "is no completion"),
+        ({"error": {"message": "out of memory"}}, "out of memory"),
+        ([1], "Expected `object`"),
+    ],
+)
+def test_answer_that_is_none_is_3043_and_says_why(body: object, said: str) -> None:
+    with engine_that(lambda: JSONResponse(body)) as (ai, _):
+        error = run(ai).json()
+
+    assert error["internalCode"] == 3043
+    assert said in error["description"]
+
+
+def test_max_tokens_of_nothing_is_not_without_limit() -> None:
+    with engine_that(sse(CHUNK, FINISH, DONE)) as (ai, got):
+        run(ai, max_tokens=-1)
+
+    assert got[0].state.body["max_tokens"] == 1
 
 
 def test_engine_is_shown_the_key() -> None:
