@@ -10,7 +10,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from .errors import Refused, binding_error, rest_error
-from .service import Surface, WorkersAi
+from .history import Surface
+from .service import WorkersAi
 from .wire import NO_OPTIONS, Contents, deliver, json_response, read_asked, search_models
 
 MODEL_HEADER = "cf-consn-model-id"

@@ -3,15 +3,15 @@
 import contextlib
 import re
 from collections.abc import AsyncGenerator, Iterator
-from dataclasses import dataclass, field
 
 import httpx
 import httpx_sse
 import msgspec
 
+from .completions import Completion, Heard
 from .errors import Refused
 from .inputs import DEFAULT_SYSTEM_PROMPT, Inputs, Prompt, read_tools
-from .speech import BrokeOff, Calls, End, Event, FinishReason, Text, ToolCall, Usage, count_calls
+from .speech import BrokeOff, Event, Text
 from .tokens import split
 
 _CONNECT_S = 5.0
@@ -25,110 +25,6 @@ _BROKEN = (
     *(httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, BrokeOff),
     *(msgspec.DecodeError, UnicodeError, RecursionError),
 )
-_REASONS: dict[str, FinishReason] = {"length": "length", "tool_calls": "tool_calls"}
-
-
-class _Function(msgspec.Struct):
-    name: str | None = None
-    arguments: str | None = None
-
-
-class _Call(msgspec.Struct):
-    index: int | None = None
-    function: _Function | None = None
-
-
-class _Said(msgspec.Struct):
-    """A message, or a part of one."""
-
-    content: str | None = None
-    tool_calls: list[_Call] | None = None
-
-
-class _Choice(msgspec.Struct):
-    text: str | None = None  # of a completion
-    message: _Said | None = None
-    delta: _Said | None = None
-    finish_reason: str | None = None
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: float | None = None
-    completion_tokens: float | None = None
-
-
-class _Answer(msgspec.Struct):
-    """An object or a chunk, of chat completions or of completions."""
-
-    choices: list[_Choice] | None = None
-    usage: _Usage | None = None
-    error: object = None
-
-
-@dataclass(slots=True)
-class _Heard:
-    """What has come of an answer, beside its text."""
-
-    prompt_tokens: int
-    tokens: int = 0
-    calls: list[_Function] = field(default_factory=list)
-    indices: dict[int, _Function] = field(default_factory=dict)
-    reason: str | None = None
-    usage: _Usage | None = None
-
-    def take(self, answer: _Answer) -> str:
-        """
-        Take in an object or a chunk.
-
-        Returns:
-            The text in it.
-
-        Raises:
-            BrokeOff: It says that something failed.
-        """
-        if answer.error is not None:
-            said = msgspec.json.encode(answer.error).decode()
-            raise BrokeOff(f"the engine said: {said[:_LONGEST_QUOTE]}")
-        if answer.usage is not None and answer.usage.prompt_tokens is not None:
-            self.usage = answer.usage
-        text = ""
-        for choice in (answer.choices or [])[:1]:
-            message = choice.message or choice.delta or _Said()
-            text = choice.text or message.content or ""
-            self.reason = choice.finish_reason or self.reason
-            for call in message.tool_calls or []:
-                self._take_call(call)
-        return text
-
-    def _take_call(self, call: _Call) -> None:
-        """Take in a call or a piece of one: of the call with its index, else of the last one."""
-        function = call.function or _Function()
-        index = len(self.calls) - 1 if call.index is None else call.index
-        known = self.indices.get(index)
-        # Some servers give every call the index 0, or none; but each names its function once.
-        if known is None or (function.name and known.name):
-            known = _Function("", "")
-            self.calls.append(known)
-            self.indices[len(self.calls) - 1 if call.index is None else index] = known
-        known.name = (known.name or "") + (function.name or "")
-        known.arguments = (known.arguments or "") + (function.arguments or "")
-
-    def rest(self) -> Iterator[Event]:
-        """Say what comes behind the text."""
-        calls = [ToolCall(call.name or "", _arguments(call.arguments or "")) for call in self.calls]
-        if calls:
-            yield Calls(calls)
-        # Not every engine counts.
-        counted = self.usage or _Usage(self.prompt_tokens, self.tokens + count_calls(calls))
-        reason = "tool_calls" if calls else _REASONS.get(self.reason or "", "stop")
-        prompt, completion = counted.prompt_tokens or 0, counted.completion_tokens or 0
-        yield End(reason, Usage.of(int(prompt), int(completion)))
-
-
-def _arguments(text: str) -> dict[str, object] | str:
-    with contextlib.suppress(msgspec.DecodeError, RecursionError):
-        return msgspec.json.decode(text, type=dict[str, object])
-    return text
 
 
 class Engine:
@@ -181,10 +77,10 @@ class Engine:
                 stack.push_async_callback(response.aclose)
                 if response.status_code != 200:
                     raise self._refusal(response.status_code, await response.aread())
-                heard = _Heard(prompt.tokens)
+                heard = Heard(prompt.tokens)
                 kind = response.headers.get("content-type", "").partition(";")[0].strip()
                 if kind != "text/event-stream":
-                    answer = msgspec.json.decode(await response.aread(), type=_Answer)
+                    answer = msgspec.json.decode(await response.aread(), type=Completion)
                     text = heard.take(answer)
                     if not answer.choices:
                         raise BrokeOff("the engine's answer is no completion")
@@ -235,7 +131,7 @@ def _failures() -> Iterator[None]:
         raise Refused(3043, f"Internal server error: {error}") from error
 
 
-async def _say(heard: _Heard, text: str) -> AsyncGenerator[Event, None]:
+async def _say(heard: Heard, text: str) -> AsyncGenerator[Event, None]:
     tokens = split(text)
     heard.tokens = len(tokens)
     if tokens:
@@ -245,7 +141,7 @@ async def _say(heard: _Heard, text: str) -> AsyncGenerator[Event, None]:
 
 
 async def _listen(
-    response: httpx.Response, heard: _Heard, closing: contextlib.AsyncExitStack
+    response: httpx.Response, heard: Heard, closing: contextlib.AsyncExitStack
 ) -> AsyncGenerator[Event, None]:
     """
     Translate a stream, a frame at a time.
@@ -262,7 +158,7 @@ async def _listen(
                     break
                 if not frame.data:
                     continue
-                text = heard.take(msgspec.json.decode(frame.data, type=_Answer))
+                text = heard.take(msgspec.json.decode(frame.data, type=Completion))
                 if text:
                     heard.tokens += 1
                     yield Text([text])

@@ -2,10 +2,6 @@
 
 import asyncio
 import contextlib
-import itertools
-import time
-import uuid
-from collections import deque
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -15,7 +11,6 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import msgspec
 
@@ -25,80 +20,19 @@ from .delivery import Answer, Streams
 from .engine import Engine
 from .errors import Envelope, Refused
 from .frames import Framer, Shape, answer, cut
+from .history import Asked, History, Received, Surface
 from .inputs import Inputs, Prompt, read_inputs, read_prompt
 from .scripts import Reply, Scripted, Scripts
 from .speech import BrokeOff, Pace, Speech, ToolCall, gather, parse_text, response_text, speak
 from .tokens import split
 
-_REMEMBERED = 10_000  # requests
-_REMEMBERED_BYTES = 64 * 1_048_576  # of their inputs
 _EVENT_STREAM = "text/event-stream"
-
-Surface = Literal["binding", "gateway", "rest", "chat"]
 
 
 class Options(msgspec.Struct, frozen=True):
     """The options of a request that this server acts on; it remembers the others."""
 
     rejectIfBusy: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """
-    A request for an answer.
-
-    Attributes:
-        inputs: JSON.
-        options: JSON: what `run` was given besides, `gateway` among it.
-        test: Whose scripts it meets.
-        headers: Those that the caller set.
-        wrong: Why it is refused, when the body cannot be read; the inputs are its text then.
-    """
-
-    surface: Surface
-    model: str
-    inputs: msgspec.Raw
-    options: msgspec.Raw
-    test: str | None
-    headers: Mapping[str, str]
-    wrong: Refused | None = None
-
-    @property
-    def wants_stream(self) -> bool:
-        """Whether it asks for a stream, as far as that can be told before it is checked."""
-        with contextlib.suppress(msgspec.DecodeError, RecursionError):
-            return msgspec.json.decode(self.inputs, type=_Streamed).stream is True
-        return False
-
-
-class _Streamed(msgspec.Struct):
-    stream: object = False
-
-
-class Received(msgspec.Struct):
-    """
-    A request that came in, and what it got.
-
-    Attributes:
-        number: Counted from 1.
-        at: Seconds since 1970.
-        inputs: As they were sent; text, if they were no JSON.
-        replied: "script" and its number, "engine", "stand-in", or "error".
-        code: Of the error.
-    """
-
-    number: int
-    at: float
-    surface: Surface
-    model: str
-    inputs: msgspec.Raw
-    options: msgspec.Raw
-    test: str | None
-    headers: Mapping[str, str]
-    request_id: str
-    replied: str = "error"
-    code: int | None = None
 
 
 @dataclass(slots=True)
@@ -112,7 +46,7 @@ class WorkersAi:
         is_paid_plan: Whether the account runs the models that take Workers Paid.
         models: By id.
         scripts: What requests get instead.
-        received: The requests, the oldest first; the oldest of too many are forgotten.
+        received: The requests.
         streams: Counted since the start.
         streams_of: The same for each test that named itself.
     """
@@ -122,11 +56,9 @@ class WorkersAi:
     is_paid_plan: bool = False
     models: Mapping[str, Model] = field(default_factory=lambda: MODELS)
     scripts: Scripts = field(default_factory=Scripts)
-    received: deque[Received] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    received: History = field(default_factory=History)
     streams: Streams = field(default_factory=Streams)
     streams_of: dict[str, Streams] = field(default_factory=dict)
-    _received_bytes: int = 0
-    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def script(self, reply: Reply | Scripted, *, model: str | None = None) -> None:
         """Say what the next request gets, or the next for a model."""
@@ -145,10 +77,7 @@ class WorkersAi:
     def reset(self, test: str | None = None) -> None:
         """Forget scripts, requests and counts, but for a file's scripts; or those of one test."""
         self.scripts.clear(test)
-        kept = [received for received in self.received if test not in (None, received.test)]
-        self.received.clear()
-        self.received.extend(kept)
-        self._received_bytes = sum(map(_size, kept))
+        self.received.clear(test)
         if test is None:
             self.streams_of.clear()
             self.streams = Streams()
@@ -162,18 +91,7 @@ class WorkersAi:
         Raises:
             Refused: Workers AI would refuse it, or a script does.
         """
-        received = Received(
-            number=next(self._numbers),
-            at=time.time(),
-            surface=asked.surface,
-            model=asked.model,
-            inputs=asked.inputs.copy(),  # and not the whole body that it is part of
-            options=asked.options.copy(),
-            test=asked.test,
-            headers=asked.headers,
-            request_id=str(uuid.uuid4()),
-        )
-        self._remember(received)
+        received = self.received.add(asked)
         try:
             if asked.wrong is not None:
                 raise asked.wrong
@@ -182,17 +100,6 @@ class WorkersAi:
             received.code = refused.code
             refused.request_id = received.request_id
             raise
-
-    def _remember(self, received: Received) -> None:
-        if len(self.received) == self.received.maxlen:
-            self._forget_oldest()
-        self.received.append(received)
-        self._received_bytes += _size(received)
-        while self._received_bytes > _REMEMBERED_BYTES and len(self.received) > 1:
-            self._forget_oldest()
-
-    def _forget_oldest(self) -> None:
-        self._received_bytes -= _size(self.received.popleft())
 
     async def _answer(self, asked: Asked, received: Received) -> Answer:
         headers = request_headers(asked.surface, received.request_id)
@@ -257,10 +164,6 @@ class WorkersAi:
 
 
 _NOTHING = Reply()
-
-
-def _size(received: Received) -> int:
-    return len(received.inputs) + len(received.options)
 
 
 async def _wait_for_capacity(reply: Reply, options: msgspec.Raw) -> None:

@@ -9,7 +9,8 @@ from starlette.responses import Response
 from .catalogue import describe
 from .delivery import JSON, Answer, Delivery
 from .errors import Envelope, Refused
-from .service import Asked, Surface, WorkersAi, request_headers
+from .history import Asked, Surface
+from .service import WorkersAi, request_headers
 
 TEST_HEADER = "x-local-test"
 NO_OPTIONS = msgspec.Raw(b"{}")

@@ -7,6 +7,7 @@ import pytest
 
 from tests.unit.local_ai import FAST, SCOPED, ask, run
 from workers_ai.binding import MODEL_HEADER
+from workers_ai.history import History
 from workers_ai.reply_file import ReplyFileError, read_replies
 from workers_ai.scripts import Reply
 from workers_ai.service import WorkersAi
@@ -274,7 +275,7 @@ def test_no_secret_is_remembered() -> None:
 
 def test_oldest_of_too_many_requests_are_forgotten() -> None:
     workers_ai = WorkersAi()
-    workers_ai.received = type(workers_ai.received)(maxlen=2)
+    workers_ai.received = History(most=2)
 
     for _ in range(3):
         run(workers_ai, SCOPED | {"max_tokens": 1})
