@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -44,6 +45,9 @@ _NO_REGISTRY = re.compile(
     r"|\(from versions: none\)|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH"
     r"|network request .* failed|ReadTimeoutError|ERR_SOCKET_TIMEOUT|idealTree.*timeout"
 )
+
+
+Handler = signal.Handlers | Callable[[int, FrameType | None], object] | int | None
 
 
 class PrepareError(Exception):
@@ -92,6 +96,12 @@ class Shell:
             PrepareError: It failed.
         """
         words = [str(word) for word in command]
+        # An interrupt amid Popen would leave a program that nobody ends; it comes afterwards.
+        came: list[int] = []
+        handlers = {
+            number: signal.signal(number, lambda number, _frame: came.append(number))
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        }
         try:
             process = subprocess.Popen(
                 words,
@@ -105,8 +115,12 @@ class Shell:
                 start_new_session=True,
             )
         except OSError as error:
+            _restore(handlers)
             raise PrepareError(f"{words[0]} could not be started: {error.strerror}.") from error
         try:
+            _restore(handlers)
+            for number in came:
+                signal.raise_signal(number)
             output, _ = process.communicate()
         except BaseException:
             # npm outlives the program around it, and would write on under the next set-up.
@@ -135,6 +149,11 @@ class Shell:
         else:
             advice = "Run the same command again; what was finished is kept."
         return f"{said}{advice}\nAll of it: {os.path.relpath(self.log, self.folder)}"
+
+
+def _restore(handlers: Mapping[signal.Signals, Handler]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def environment() -> dict[str, str]:

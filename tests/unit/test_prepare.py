@@ -161,6 +161,21 @@ def test_command_that_is_interrupted_ends_with_all_it_started(shell: Shell, tmp_
     assert state.stdout.strip()[:1] in ("", "Z")
 
 
+def test_command_that_is_interrupted_while_it_starts_ends_too(shell: Shell, tmp_path: Path) -> None:
+    started = tmp_path / "started"
+
+    with pytest.raises(KeyboardInterrupt):
+        shell("sh", "-c", f"echo $$ > {started}; kill -INT {os.getpid()}; exec sleep 1000")
+
+    state = subprocess.run(
+        ["ps", "-o", "stat=", "-p", started.read_text().strip()],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert state.stdout.strip()[:1] in ("", "Z")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_program_that_is_not_there_is_told(shell: Shell) -> None:
     with pytest.raises(PrepareError, match="nobodys-program could not be started: No such file"):
         shell("nobodys-program")
