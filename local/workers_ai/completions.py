@@ -63,7 +63,7 @@ class Heard:
 
     prompt_tokens: int
     tokens: int = 0
-    calls: list[Function] = field(default_factory=list)
+    calls: list[tuple[int, Function]] = field(default_factory=list)
     indices: dict[int, Function] = field(default_factory=dict)
     reason: str | None = None
     usage: Counted | None = None
@@ -100,14 +100,18 @@ class Heard:
         # Some servers give every call the index 0, or none; but each names its function once.
         if known is None or (function.name and known.name):
             known = Function("", "")
-            self.calls.append(known)
-            self.indices[len(self.calls) - 1 if call.index is None else index] = known
+            index = len(self.calls) if call.index is None else index
+            self.calls.append((index, known))
+            self.indices[index] = known
         known.name = (known.name or "") + (function.name or "")
         known.arguments = (known.arguments or "") + (function.arguments or "")
 
     def rest(self) -> Iterator[Event]:
         """Say what comes behind the text."""
-        calls = [ToolCall(call.name or "", _arguments(call.arguments or "")) for call in self.calls]
+        calls = [
+            ToolCall(call.name or "", _arguments(call.arguments or ""))
+            for _, call in sorted(self.calls, key=lambda numbered: numbered[0])
+        ]
         if calls:
             yield Calls(calls)
         # Not every engine counts.

@@ -8,7 +8,16 @@ from workers_ai.service import WorkersAi
 OURS = ["localhost", "LOCALHOST:8789", "127.0.0.1:1", "127.9.9.9", "[::1]:8789", "app.localhost"]
 OTHERS = [
     *("evil.example", "evil.example:8789", "localhost.evil.example", "127.0.0.1.evil.example"),
-    *("notlocalhost", "192.168.0.7", "0.0.0.0", "[::2]", "[::", "", "workers-binding.ai"),
+    *(
+        "notlocalhost",
+        "127-0-0-1",
+        "192.168.0.7",
+        "0.0.0.0",
+        "[::2]",
+        "[::",
+        "",
+        "workers-binding.ai",
+    ),
 ]
 PATHS = ["/_local/replies", f"/client/v4/accounts/a/ai/run/{FAST}"]
 
@@ -44,12 +53,19 @@ def test_host_that_the_binding_sends_is_served_where_the_binding_asks() -> None:
         ("http://127.0.0.1", 200),
         ("https://evil.example", 403),
         ("null", 403),
+        ("", 403),
     ],
 )
 def test_pages_of_other_sites_are_refused(origin: str, status: int) -> None:
     headers = {"host": "localhost", "origin": origin}
 
     assert ask(WorkersAi(), "GET", "/_local", None, headers).status_code == status
+
+
+def test_page_of_another_site_cannot_pass_for_the_binding() -> None:
+    headers = {"host": "workers-binding.ai", "origin": "https://evil.example", MODEL_HEADER: FAST}
+
+    assert ask(WorkersAi(), "POST", "/run", {"inputs": SCOPED}, headers).status_code == 403
 
 
 def test_what_the_binding_asks_for_in_vain_says_so() -> None:

@@ -284,14 +284,16 @@ def test_oldest_of_too_many_requests_are_forgotten() -> None:
     assert numbers == [2, 3]
 
 
-def test_long_requests_do_not_fill_the_memory() -> None:
-    workers_ai = WorkersAi()
-    long = {"metadata": "a" * 10 * 1_048_576}
+@pytest.mark.parametrize("where", ["inputs", "options"])
+def test_long_requests_do_not_fill_the_memory(where: str) -> None:
+    workers_ai = WorkersAi(received=History(most_bytes=30_000))
+    long = {"metadata": "a" * 5_000}
 
     for _ in range(10):
-        run(workers_ai, SCOPED, options=long)
+        inputs = SCOPED | (long if where == "inputs" else {})
+        run(workers_ai, inputs, options=long if where == "options" else None)
 
-    assert [one.number for one in workers_ai.received] == [5, 6, 7, 8, 9, 10]
+    assert [one.number for one in workers_ai.received] == [6, 7, 8, 9, 10]
 
 
 GOOD = """\

@@ -185,7 +185,7 @@ class _ClockOfItsOwn(selectors.DefaultSelector):
         return super().select(0)
 
 
-class _Loop(asyncio.SelectorEventLoop):
+class Loop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self.clock = _ClockOfItsOwn()
         super().__init__(self.clock)
@@ -213,7 +213,7 @@ def said_at(pace: Pace, tokens: Sequence[str] = ("a", "b", "c", "d")) -> list[tu
         for task in done:
             task.result()
 
-    with asyncio.Runner(loop_factory=_Loop) as runner:
+    with asyncio.Runner(loop_factory=Loop) as runner:
         runner.run(listen_for_a_day())
     return heard
 
@@ -263,7 +263,7 @@ def test_broken_stream_ends_without_an_end(after: int, text: str, rate: float | 
             return heard
         pytest.fail("it ended")
 
-    with asyncio.Runner(loop_factory=_Loop) as runner:
+    with asyncio.Runner(loop_factory=Loop) as runner:
         assert runner.run(listen()) == text
 
 

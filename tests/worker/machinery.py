@@ -55,7 +55,7 @@ def serve_app(app: Starlette) -> Iterator[str]:
 
 
 @contextmanager
-def ollama(*models: str) -> Iterator[str]:
+def ollama(*models: str, key: str | None = None) -> Iterator[str]:
     """
     Run what looks like an Ollama that has these models.
 
@@ -63,10 +63,14 @@ def ollama(*models: str) -> Iterator[str]:
         Its address, as OLLAMA_HOST takes it.
     """
 
-    async def listed(_request: Request) -> Response:
+    async def listed(request: Request) -> Response:
+        if key is not None and request.headers.get("authorization") != f"Bearer {key}":
+            return JSONResponse({}, 401)
         return JSONResponse({"object": "list", "data": [{"id": model} for model in models]})
 
-    async def chat(_request: Request) -> Response:
+    async def chat(request: Request) -> Response:
+        if key is not None and request.headers.get("authorization") != f"Bearer {key}":
+            return JSONResponse({}, 401)
         return StreamingResponse(iter([_ANSWER]), media_type="text/event-stream")
 
     routes = [Route("/v1/models", listed), Route("/v1/chat/completions", chat, methods=["POST"])]
