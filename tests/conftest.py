@@ -9,6 +9,10 @@ from hypothesis import settings
 settings.register_profile("edgewise", derandomize=True, deadline=None)
 settings.load_profile("edgewise")
 
+# Every server of the tests is on loopback, where no proxy leads.
+for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+    del os.environ[name]
+
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """In CI a skipped test is a failed run."""

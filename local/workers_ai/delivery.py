@@ -24,18 +24,17 @@ class Streams(msgspec.Struct):
     def counted(self) -> Iterator[None]:
         """Count a stream while it is sent."""
         self.open += 1
+        outcome = "broken"
         try:
             yield
+            outcome = "finished"
         except asyncio.CancelledError:
-            self.cancelled += 1
+            outcome = "cancelled"
             raise
-        except BaseException:
-            self.broken += 1
-            raise
-        else:
-            self.finished += 1
         finally:
+            # In this order: who waits for the outcome finds the stream closed.
             self.open -= 1
+            setattr(self, outcome, getattr(self, outcome) + 1)
 
 
 @dataclass(frozen=True, slots=True)

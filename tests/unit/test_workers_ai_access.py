@@ -92,4 +92,6 @@ def test_what_is_not_there_says_so(method: str, path: str, status: int, message:
     response = ask(WorkersAi(), method, path)
 
     assert response.status_code == status
-    assert message in response.json()["errors"][0]["message"]
+    (error,) = response.json()["errors"]
+    assert error["code"] == 7000
+    assert message in error["message"]

@@ -279,4 +279,4 @@ def test_reader_that_goes_away_stops_the_engine(stream: bool) -> None:
             )
             wait_until(lambda: len(got) == 1)
 
-        wait_until(lambda: ended == [True], seconds=1)
+        wait_until(lambda: ended == [True], seconds=10)
