@@ -30,12 +30,20 @@ class Request:
     Attributes:
         method: As sent, any token.
         path: Percent-encoded, without query.
+        query: Percent-encoded, without the question mark.
         body: Unread.
+        last_event_id: The header of that name, which an EventSource sends when it reconnects.
+        id: New for each request: letters, digits and hyphens.
+        received_at: Seconds since 1970, UTC.
     """
 
     method: str
     path: str
+    query: str
     body: Body
+    last_event_id: str | None
+    id: str
+    received_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,45 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True)
+class Preceded:
+    """A stream that is handed on unread behind some text."""
+
+    opening: str
+    stream: Stream
+
+
+class Rewriter(Protocol):
+    """
+    What turns a stream of bytes into another one as it passes. Never raises.
+
+    Attributes:
+        is_over: Whether everything was said: what still comes is not wanted.
+    """
+
+    is_over: bool
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Rewrite what came, as far as it can be told yet."""
+        ...
+
+    def close(self) -> bytes:
+        """Say the rest, after the last byte came."""
+        ...
+
+    def break_off(self) -> bytes:
+        """Say that the stream broke."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A stream that is rewritten on its way."""
+
+    stream: Stream
+    rewriter: Rewriter
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """
     What goes back to the caller.
@@ -53,9 +100,9 @@ class Reply:
     Attributes:
         status: HTTP status.
         headers: Lower-case names.
-        body: Text (sent as UTF-8) or a stream to pass through.
+        body: Text (sent as UTF-8), a stream, or None where the status allows none.
     """
 
     status: int
     headers: Mapping[str, str]
-    body: str | Stream
+    body: str | Stream | Preceded | Rewritten | None

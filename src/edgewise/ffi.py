@@ -1,16 +1,29 @@
 """The door between Python and JavaScript: the one module that knows both."""
 
+import logging
 from asyncio import wait_for
+from collections.abc import Callable
 from contextlib import suppress
+from time import time
 from typing import Any
 
 import msgspec
-from js import JSON, Response, Uint8Array, WritableStream
-from pyodide.ffi import JsException
+from js import (
+    JSON,
+    Boolean,
+    IdentityTransformStream,
+    Object,
+    Response,
+    TransformStream,
+    Uint8Array,
+    WritableStream,
+    crypto,
+)
+from pyodide.ffi import JsException, create_proxy, to_js
 from workers import import_from_javascript
 
 from .errors import BadRequest, BodyTooLarge, Misconfigured, UpstreamError
-from .exchange import Reply, Request, Stream
+from .exchange import Preceded, Reply, Request, Rewriter, Rewritten, Stream
 from .inference import Answer
 from .settings import NAMES
 
@@ -21,6 +34,7 @@ _DROP_S = 2.0
 # Every call is of the same kind, because Ai keeps its options on itself across an await: calls of
 # two kinds at once could swap their results. It also keeps refusals from becoming exceptions.
 _OPTIONS = '{"returnRawResponse":true}'
+_OPTIONS_IF_BUSY = '{"returnRawResponse":true,"rejectIfBusy":true}'
 
 
 def _env() -> Any:
@@ -41,7 +55,16 @@ def read_request(request: Any, body: "RequestBody") -> Request:
     inner = request.js_object  # request.method raises KeyError for a method Python does not list
     url: str = inner.url
     path = "/" + url.partition("://")[2].partition("?")[0].partition("/")[2]
-    return Request(inner.method, path, body)
+    last_event_id = inner.headers.get("last-event-id")
+    return Request(
+        method=inner.method,
+        path=path,
+        query=url.partition("#")[0].partition("?")[2],
+        body=body,
+        last_event_id=last_event_id if isinstance(last_event_id, str) else None,  # not null
+        id=crypto.randomUUID(),
+        received_at=time(),
+    )
 
 
 class RequestBody:
@@ -92,13 +115,14 @@ class RequestBody:
 class WorkersAi:
     """The binding to Workers AI, an inference.Ai."""
 
-    async def run(self, model: str, inputs: str) -> Answer:
+    async def run(self, model: str, inputs: str, *, reject_if_busy: bool) -> Answer:
         """See inference.Ai."""
         binding = getattr(_env(), "AI", None)
         if binding is None:
             raise Misconfigured("AI: expected the binding to Workers AI, got nothing")
         try:
-            response = await binding.run(model, JSON.parse(inputs), JSON.parse(_OPTIONS))
+            options = JSON.parse(_OPTIONS_IF_BUSY if reject_if_busy else _OPTIONS)
+            response = await binding.run(model, JSON.parse(inputs), options)
             content_type = response.headers.get("content-type") or ""
             kind = content_type.partition(";")[0].strip().lower()
             if response.status != 200 or kind == "application/json":
@@ -112,6 +136,80 @@ class WorkersAi:
 
 def to_response(reply: Reply) -> Any:
     """Build the JavaScript Response; a stream goes in as it is."""
-    body = reply.body.handle if isinstance(reply.body, Stream) else reply.body
+    match reply.body:
+        case Stream(handle):
+            body = handle
+        case Preceded(opening, stream):
+            body = _precede(opening, stream.handle)
+        case Rewritten(stream, rewriter):
+            body = _rewrite(stream.handle, rewriter)
+        case _:
+            body = reply.body
     init = msgspec.json.encode({"status": reply.status, "headers": reply.headers}).decode()
     return Response.new(body, JSON.parse(init))
+
+
+def _precede(opening: str, stream: Any) -> Any:
+    """Put text before a stream, of which no byte crosses into Python."""
+    joined = IdentityTransformStream.new()
+    writer = joined.writable.getWriter()
+    # Nobody waits for these, and how they fail the reader sees: Boolean only takes note.
+    writer.write(to_js(opening.encode())).catch(Boolean)
+    writer.releaseLock()
+    stream.pipeTo(joined.writable).catch(Boolean)
+    return joined.readable
+
+
+def _rewrite(stream: Any, rewriter: Rewriter) -> Any:
+    """
+    Rewrite a stream as it passes.
+
+    The callbacks are synchronous: a promise for each chunk would cost more than the rewriting. A
+    stream that breaks must not break the one the caller reads, which has to end with an error; so
+    the pipe does not hand the failure on.
+    """
+    proxies: list[Any] = []
+    controllers: list[Any] = []
+
+    def say(controller: Any, rewritten: bytes) -> None:
+        if rewritten:
+            controller.enqueue(to_js(rewritten))
+        if rewriter.is_over:
+            controller.terminate()
+
+    def start(controller: Any) -> None:
+        controllers.append(controller)
+
+    def transform(chunk: Any, controller: Any) -> None:
+        say(controller, _guard(rewriter, lambda: rewriter.feed(chunk.to_bytes())))
+
+    def flush(controller: Any) -> None:
+        say(controller, _guard(rewriter, rewriter.close))
+
+    def settle(failure: Any) -> None:
+        # It is over when a stop text ended it, and nobody listens when the caller went away.
+        if failure is not None and not rewriter.is_over:
+            with suppress(JsException):
+                say(controllers[0], rewriter.break_off())
+        controllers.clear()
+        for proxy in proxies:
+            proxy.destroy()
+
+    callbacks = {"start": start, "transform": transform, "flush": flush}
+    proxies += [create_proxy(callback) for callback in callbacks.values()]
+    transformer = Object.fromEntries(to_js(list(zip(callbacks, proxies, strict=True))))
+    rewriting = TransformStream.new(transformer)
+    done, failed = create_proxy(lambda _: settle(None)), create_proxy(settle)
+    proxies += [done, failed]
+    options = JSON.parse('{"preventAbort":true}')
+    stream.pipeTo(rewriting.writable, options).then(done, failed)
+    return rewriting.readable
+
+
+def _guard(rewriter: Rewriter, rewrite: Callable[[], bytes]) -> bytes:
+    """Let no exception out: it would end the stream as if it had been whole."""
+    try:
+        return rewrite()
+    except Exception:
+        logging.getLogger("edgewise").exception("internal error")
+        return rewriter.break_off()

@@ -1,17 +1,19 @@
 """Says of untrusted JSON which field is wrong, what was expected there and what came instead."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import TypeVar, get_args, get_origin, get_type_hints
+from urllib.parse import parse_qsl
 
 import msgspec
 
-from .errors import EdgewiseError
+from .errors import BadRequest, EdgewiseError
 
 T = TypeVar("T")
 
 _PATH = re.compile(r" - at `\$(?P<path>.*)`$")
 _MISSING = re.compile(r"^Object missing required field `(?P<name>\w+)`")
+_LAST_STEP = re.compile(r"(^|\.)\w+$|\[[^\[]*\]$")
 _STEP = re.compile(r"\.?(?P<name>\w+)|\[(?P<index>\d+)\]")
 # A decoder takes a level of the stack for a level of nesting. In workerd the stack is small, and
 # running out of it ends the isolate with every request in it: 10,000 levels do, 2,000 do not.
@@ -21,6 +23,7 @@ _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
 
+_NAMES = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _BYTE = re.compile(r"\(byte (?P<byte>\d+)\)$")
 _LONGEST_ECHO = 20  # characters of a number; longer ones are only called a number
 
@@ -43,13 +46,14 @@ def descriptions(struct: type[msgspec.Struct]) -> Mapping[str, str]:
 
 def _describe(path: str, hint: object) -> dict[str, str]:
     found: dict[str, str] = {}
-    for part in getattr(hint, "__metadata__", ()):
-        found[path] = part.description
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         found |= {f"{path}.{name}": text for name, text in descriptions(hint).items()}
     suffix = "[]" if get_origin(hint) in (list, tuple) else ""
     for part in get_args(hint):
         found |= _describe(path + suffix, part)
+    for part in getattr(hint, "__metadata__", ()):
+        if part.description is not None:  # what stands outside tells of all that is inside
+            found[path] = part.description
     return found
 
 
@@ -84,6 +88,40 @@ def decode(
         raise refuse("body: expected UTF-8") from error
 
 
+def read_query(query: str, known: Container[str]) -> bytes:
+    """
+    Turn a query into a JSON object of texts, for a decoder that is not strict.
+
+    Args:
+        query: Percent-encoded. Untrusted.
+        known: The names that may be told.
+
+    Raises:
+        BadRequest: A name comes twice, or a value is no UTF-8.
+    """
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError as error:
+        raise BadRequest("query: expected percent-encoded UTF-8") from error
+    given: dict[str, str] = {}
+    for name, value in pairs:
+        if name in given:
+            where = name if name in known else "query"
+            raise BadRequest(f"{where}: expected once, got it twice", param=where)
+        given[name] = value
+    return msgspec.json.encode(given)
+
+
+def unknown_fields(document: bytes, known: Container[str]) -> list[str]:
+    """
+    Name what an object holds besides.
+
+    Args:
+        document: A JSON object, decoded before.
+    """
+    return [name for name in _NAMES.decode(document) if name not in known]
+
+
 def is_too_deep(document: bytes) -> bool:
     """
     Tell whether JSON is nested more deeply than MAX_DEPTH, without recursion.
@@ -113,8 +151,14 @@ def _explain(
         got = "nothing"
     else:
         got = _name_at(document, path)
-    wanted = expected[re.sub(r"\[\d+\]", "[]", path)]
-    return path, f"{path or 'body'}: expected {wanted}, got {got}"
+    # What is wrong inside a value of any shape is told of the field that holds it.
+    while _place(path) not in expected:
+        path, got = _LAST_STEP.sub("", path), "something else in it"
+    return path, f"{path or 'body'}: expected {expected[_place(path)]}, got {got}"
+
+
+def _place(path: str) -> str:
+    return re.sub(r"\[\d+\]", "[]", path)
 
 
 def _name_at(document: bytes, path: str) -> str:
@@ -129,10 +173,11 @@ def _name_at(document: bytes, path: str) -> str:
     except (msgspec.DecodeError, UnicodeDecodeError, LookupError):
         # What the first pass stopped before may be broken too, or name the field once more.
         return "something else"
-    return _name(value)
+    return name_value(value)
 
 
-def _name(value: object) -> str:
+def name_value(value: object) -> str:
+    """Name a value: a number, a boolean or null as it is, never text."""
     match value:
         case None | bool():
             return msgspec.json.encode(value).decode()

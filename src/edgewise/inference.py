@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import msgspec
-
+from .answers import read_code
 from .errors import UpstreamError
 from .exchange import Stream
 from .prompt import Generation
@@ -34,13 +33,14 @@ class Answer:
 class Ai(Protocol):
     """The binding to Workers AI."""
 
-    async def run(self, model: str, inputs: str) -> Answer:
+    async def run(self, model: str, inputs: str, *, reject_if_busy: bool) -> Answer:
         """
         Run a model. Refusals are answers.
 
         Args:
             model: The id that Workers AI knows.
             inputs: JSON text.
+            reject_if_busy: Whether to be refused instead of waiting for capacity.
 
         Raises:
             UpstreamError: Workers AI could not be reached.
@@ -74,36 +74,15 @@ async def infer(generation: Generation, served_by: Sequence[str], ai: Ai) -> Out
     """
     last = answered_last.get(generation.model)
     for model in sorted(served_by, key=lambda candidate: candidate != last):
-        answer = await ai.run(model, generation.inputs)
+        answer = await ai.run(model, generation.inputs, reject_if_busy=generation.reject_if_busy)
         if answer.status == 200:
             answered_last[generation.model] = model
             return Outcome(model, answer.body)
-        refusal = UpstreamError(_read_code(answer.body), model=model)
+        refusal = UpstreamError(_code(answer.body), model=model)
         if refusal.upstream_code not in FALL_BACK_ON:
             break
     raise refusal
 
 
-class _Listed(msgspec.Struct):
-    code: int
-
-
-class _Refusal(msgspec.Struct):
-    """
-    The two shapes of an error.
-
-    Source: parseError in workerd/src/cloudflare/internal/ai-api.ts
-    """
-
-    internalCode: int | None = None
-    errors: list[_Listed] | None = None
-
-
-def _read_code(body: str | Stream) -> int | None:
-    if isinstance(body, Stream):
-        return None
-    try:
-        refusal = msgspec.json.decode(body, type=_Refusal)
-    except msgspec.DecodeError:
-        return None
-    return refusal.internalCode or next((error.code for error in refusal.errors or []), None)
+def _code(body: str | Stream) -> int | None:
+    return None if isinstance(body, Stream) else read_code(body)

@@ -1,18 +1,52 @@
-"""The model catalogue: which public ids there are and what serves each."""
+"""The model catalogue: which public ids there are, and what callers are told of them."""
 
-from .errors import UnknownModel
-from .settings import Settings
+from .errors import ContextLengthExceeded, UnknownModel
+from .settings import Model, Settings
 
 
-def find_model(name: str | None, settings: Settings) -> str:
+def find_model(name: str | None, settings: Settings) -> Model:
     """
-    Find the public id that a request names, or the deployment's default.
+    Find the model that a request names, or the deployment's default.
 
     Raises:
         UnknownModel: The deployment does not serve it.
     """
-    if name is None:
-        return settings.default_model
-    if name not in settings.models:
+    model = settings.models.get(settings.default_model if name is None else name)
+    if model is None:
         raise UnknownModel("model: expected one of " + ", ".join(settings.models), param="model")
-    return name
+    return model
+
+
+def serving(model: Model) -> list[str]:
+    """Tell the ids of Workers AI that serve it, in the order in which they are tried."""
+    return model.served_by or [model.id]
+
+
+def check_window(model: Model, text: list[str], max_tokens: int, param: str) -> None:
+    """
+    Refuse what cannot fit into the model's context window.
+
+    Only Workers AI can count a prompt's tokens. But no tokenizer joins words into one token, so a
+    prompt has at least as many tokens as words.
+
+    Args:
+        text: All of the prompt.
+        max_tokens: Tokens, kept free for the completion.
+        param: The field that asked for them.
+
+    Raises:
+        ContextLengthExceeded: It certainly does not fit.
+    """
+    if model.context_window is None:
+        return
+    room = model.context_window - max_tokens
+    # Counting is for the rare prompt that is long enough: n words take 2n - 1 characters.
+    longest = sum(map(len, text))
+    words = sum(len(part.split()) for part in text) if longest >= 2 * room - 1 else 1
+    if words > room:
+        raise ContextLengthExceeded(
+            f"{param}: expected prompt and completion to fit into the {model.context_window} tokens"
+            f" of {model.id}, got a prompt of at least {words} and up to {max_tokens} for the"
+            " completion",
+            param=param,
+        )

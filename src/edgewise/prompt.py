@@ -1,50 +1,154 @@
 """What a caller asks for: every body we accept, decoded and validated once into a Generation."""
 
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from .errors import BadRequest
-from .fields import decode, descriptions
-
-DEFAULT_MAX_TOKENS = 256  # Workers AI's own
-
+from .fields import decode, descriptions, name_value, read_query, unknown_fields
+from .models import check_window, find_model
+from .settings import Settings
+from .tools import Name, Tool, ToolChoice, word_tools
 
 # Ranges are those that every model we serve takes.
 # Source: the model's JSON schema at
 # developers.cloudflare.com/workers-ai/models/llama-3.1-8b-instruct-fast/
 Role = Annotated[
-    Literal["system", "user", "assistant"],
-    Meta(description='"system", "user" or "assistant"'),
+    Literal["system", "developer", "user", "assistant", "tool"],
+    Meta(description='"system", "developer", "user", "assistant" or "tool"'),
 ]
-Content = Annotated[str, Meta(description="a string")]
-Prompt = Annotated[str, Meta(min_length=1, description="a string that is not empty")]
+Text = Annotated[str, Meta(description="a string")]
+_NOT_EMPTY = "a string that is not empty"
+_NotEmpty = Annotated[str, Meta(min_length=1, description=_NOT_EMPTY)]
+Prompt = Annotated[
+    _NotEmpty | Annotated[list[_NotEmpty], Meta(min_length=1, max_length=1)],
+    Meta(description=f"{_NOT_EMPTY}, or an array of one"),
+]
 Flag = Annotated[bool, Meta(description="true or false")]
-MaxTokens = Annotated[int, Meta(ge=1, le=128_000, description="an integer from 1 to 128000")]
+MaxTokens = Annotated[int, Meta(ge=1, description="an integer of 1 or more")]
 Temperature = Annotated[float, Meta(ge=0, le=5, description="a number from 0 to 5")]
 TopP = Annotated[float, Meta(ge=0, le=2, description="a number from 0 to 2")]
 TopK = Annotated[int, Meta(ge=1, le=50, description="an integer from 1 to 50")]
 Seed = Annotated[int, Meta(ge=1, le=9_999_999_999, description="an integer from 1 to 9999999999")]
 Penalty = Annotated[float, Meta(ge=0, le=2, description="a number from 0 to 2")]
+Arguments = Annotated[str | dict[str, object], Meta(description="a string or an object")]
+
+
+class TextPart(msgspec.Struct, frozen=True):
+    """A part of a message's content."""
+
+    type: Annotated[Literal["text"], Meta(description='"text"')]
+    text: Text
+
+
+class CalledFunction(msgspec.Struct, frozen=True):
+    """A function that the model called, and with what."""
+
+    name: Name
+    arguments: Arguments
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    """A call as OpenAI words it (`id`, `type`, `function`) or flat (`name`, `arguments`)."""
+
+    id: Name | None = None
+    type: Annotated[Literal["function"], Meta(description='"function"')] | None = None
+    function: (
+        Annotated[CalledFunction, Meta(description="an object with name and arguments")] | None
+    ) = None
+    name: Name | None = None
+    arguments: Arguments | None = None
+
+
+Content = Annotated[
+    str
+    | Annotated[
+        list[Annotated[TextPart, Meta(description='an object with type "text" and text')]],
+        Meta(min_length=1),
+    ]
+    | None,
+    Meta(description="a string or an array of text parts"),
+]
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One turn of a scoped prompt."""
+    """
+    One turn of a scoped prompt.
+
+    Attributes:
+        content: null, or absent, only beside tool_calls.
+        name: Who speaks; of a tool's result, the tool.
+        tool_calls: What the assistant called.
+        tool_call_id: The call whose result this is.
+    """
 
     role: Role
-    content: Content
+    content: Content | UnsetType = UNSET
+    name: Name | None = None
+    tool_calls: (
+        Annotated[
+            list[Annotated[ToolCall, Meta(description="an object with function")]],
+            Meta(description="an array of tool calls"),
+        ]
+        | None
+    ) = None
+    tool_call_id: Name | None = None
 
 
-Messages = Annotated[list[Message], Meta(min_length=1, description="an array of 1 message or more")]
+class CodeFunction(msgspec.Struct, frozen=True):
+    """A function given as code: Workers AI's older form of tools."""
+
+    name: Text
+    code: Text
 
 
-class Inputs(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The inputs of Workers AI for text generation; null stands for absent."""
+class ResponseFormat(msgspec.Struct, frozen=True):
+    """
+    What the text has to look like.
 
+    Attributes:
+        json_schema: A JSON Schema, or OpenAI's `{"name", "schema"}` around one.
+    """
+
+    type: Annotated[
+        Literal["text", "json_object", "json_schema"],
+        Meta(description='"text", "json_object" or "json_schema"'),
+    ]
+    json_schema: Annotated[dict[str, object], Meta(description="a JSON Schema")] | None = None
+
+
+class Options(msgspec.Struct, frozen=True):
+    """
+    What is no input of the model.
+
+    Attributes:
+        rejectIfBusy: Whether to be refused (3040) instead of waiting for capacity.
+    """
+
+    rejectIfBusy: Flag | None = None
+
+
+class Inputs(msgspec.Struct, frozen=True):
+    """
+    The inputs of Workers AI for text generation; null stands for absent.
+
+    Attributes:
+        model: A public id, where the path names none.
+        max_tokens: Up to the deployment's ceiling.
+    """
+
+    model: Text | None = None
+    messages: (
+        Annotated[
+            list[Annotated[Message, Meta(description="an object with role and content")]],
+            Meta(min_length=1, description="an array of 1 message or more"),
+        ]
+        | None
+    ) = None
     prompt: Prompt | None = None
-    messages: Messages | None = None
     raw: Flag | None = None
     stream: Flag | None = None
     max_tokens: MaxTokens | None = None
@@ -55,14 +159,34 @@ class Inputs(msgspec.Struct, frozen=True, omit_defaults=True):
     repetition_penalty: Penalty | None = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
+    lora: Name | None = None
+    response_format: Annotated[ResponseFormat, Meta(description="an object with type")] | None = (
+        None
+    )
+    tools: (
+        Annotated[
+            list[Annotated[Tool, Meta(description="an object with function")]],
+            Meta(description="an array of tools"),
+        ]
+        | None
+    ) = None
+    tool_choice: ToolChoice | None = None
+    functions: (
+        Annotated[
+            list[Annotated[CodeFunction, Meta(description="an object with name and code")]],
+            Meta(description="an array of functions"),
+        ]
+        | None
+    ) = None
+    options: Annotated[Options, Meta(description="an object")] | None = None
 
 
+FIELDS = frozenset(Inputs.__struct_fields__)
+EXPECTED = {"": "an object", **descriptions(Inputs)}
 _DECODER = msgspec.json.Decoder(Inputs)
-_EXPECTED = {
-    "": "an object",
-    "messages[]": "an object with role and content",
-    **descriptions(Inputs),
-}
+_QUERY_DECODER = msgspec.json.Decoder(Inputs, strict=False)  # all that a query holds is text
+_LONGEST_NAME = 64
+_MOST_NAMES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,31 +198,260 @@ class Generation:
         model: The public id.
         inputs: JSON text, as Workers AI takes it; max_tokens is always in it.
         max_tokens: Tokens, the limit that the completion runs under.
+        stream: Whether a stream was asked for.
+        stop: Texts that end the completion. Workers AI has no such input.
+        include_usage: Whether a stream of OpenAI's chunks ends with the usage.
+        reject_if_busy: Whether not to wait for capacity.
+        ignored: Names of fields that were sent and do nothing.
     """
 
     model: str
     inputs: str
     max_tokens: int
+    stream: bool = False
+    stop: Sequence[str] = ()
+    include_usage: bool = False
+    reject_if_busy: bool = False
+    ignored: Sequence[str] = ()
 
 
-def parse(document: bytes, model: str) -> Generation:
+def parse(document: bytes, model: str | None, settings: Settings) -> Generation:
     """
     Read a native body.
 
     Args:
         document: `{"prompt"}`, `{"prompt", "raw": true}` or `{"messages"}`, each with any of
-            the sampling parameters. Untrusted.
-        model: The public id of the model asked for.
+            the other fields of Inputs. Untrusted.
+        model: The public id that the path names.
 
     Raises:
         BadRequest: Names the field, what was expected there and what came.
+        UnknownModel: There is no such model.
+        ContextLengthExceeded: It does not fit into the model's context window.
     """
-    inputs = decode(document, _DECODER, _EXPECTED, BadRequest)
+    inputs = decode(document, _DECODER, EXPECTED, BadRequest)
+    return generate(inputs, model, settings, ignored=find_ignored(document, inputs, FIELDS))
+
+
+def parse_query(query: str, model: str | None, settings: Settings) -> Generation:
+    """
+    Read a query that asks for a stream.
+
+    Args:
+        query: `prompt` and any of the fields of Inputs that are no arrays or objects, each once,
+            percent-encoded. Untrusted.
+        model: The public id that the path names.
+
+    Raises:
+        BadRequest, UnknownModel, ContextLengthExceeded: As for a body.
+    """
+    document = read_query(query, FIELDS)
+    inputs = decode(document, _QUERY_DECODER, EXPECTED, BadRequest)
+    if inputs.stream is False:
+        raise BadRequest("stream: expected true, a GET is answered by a stream", param="stream")
+    if inputs.prompt is None:
+        raise BadRequest(f"prompt: expected {_NOT_EMPTY}, got nothing", param="prompt")
+    inputs = msgspec.structs.replace(inputs, stream=True)
+    return generate(inputs, model, settings, ignored=find_ignored(document, inputs, FIELDS))
+
+
+def find_ignored(document: bytes, inputs: Inputs, known: Container[str]) -> list[str]:
+    """
+    Name the fields of a body that do nothing, those of its messages too.
+
+    Only names that a header can carry, and no more than a few: they are the caller's text.
+    """
+    names = unknown_fields(document, known)
+    if inputs.messages is not None:
+        given = msgspec.json.decode(document, type=_Turns).messages
+        for index, turn in enumerate(given):
+            names += [f"messages[{index}].{name}" for name in turn if name not in _OF_MESSAGE]
+    told = [
+        name
+        for name in names[:_MOST_NAMES]
+        if len(name) <= _LONGEST_NAME and name.isascii() and name.isprintable() and "," not in name
+    ]
+    return told if len(told) == len(names) else [*told, "..."]
+
+
+class _Turns(msgspec.Struct):
+    messages: list[dict[str, msgspec.Raw]]
+
+
+_OF_MESSAGE = frozenset(Message.__struct_fields__)
+
+
+def generate(
+    inputs: Inputs,
+    model: str | None,
+    settings: Settings,
+    *,
+    ignored: Sequence[str],
+    limited_by: str = "max_tokens",
+    stop: Sequence[str] = (),
+    include_usage: bool = False,
+) -> Generation:
+    """
+    Bring inputs into their one normal form: the validation that all dialects share.
+
+    Args:
+        model: The public id that the path names.
+        limited_by: The field that max_tokens came from.
+
+    Raises:
+        BadRequest, UnknownModel, ContextLengthExceeded: As for a body.
+    """
     if (inputs.prompt is None) == (inputs.messages is None):
         got = "neither" if inputs.prompt is None else "both"
         raise BadRequest(f"prompt, messages: expected exactly one of them, got {got}")
-    if inputs.raw and inputs.prompt is None:
-        raise BadRequest("raw: expected true only with prompt, got true with messages", param="raw")
-    max_tokens = inputs.max_tokens or DEFAULT_MAX_TOKENS
-    sent = msgspec.structs.replace(inputs, max_tokens=max_tokens)
-    return Generation(model, msgspec.json.encode(sent).decode(), max_tokens)
+    if model is not None and inputs.model not in (None, model):
+        raise BadRequest("model: expected the one in the path or none", param="model")
+    found = find_model(model or inputs.model, settings)
+    max_tokens = inputs.max_tokens or settings.max_tokens_default
+    if max_tokens > settings.max_tokens_ceiling:
+        raise BadRequest(
+            f"{limited_by}: expected at most {settings.max_tokens_ceiling}, the ceiling of this"
+            f" deployment, got {name_value(max_tokens)}",
+            param=limited_by,
+        )
+    sent: dict[str, object] = {}
+    if inputs.prompt is not None:
+        sent["prompt"] = inputs.prompt if isinstance(inputs.prompt, str) else inputs.prompt[0]
+        texts = [str(sent["prompt"])]
+        _refuse_beside_prompt(inputs)
+    else:
+        assert inputs.messages is not None
+        turns = _word_messages(inputs.messages)
+        sent["messages"] = turns
+        texts = [str(turn["content"]) for turn in turns]
+        if inputs.raw:
+            raise BadRequest(
+                "raw: expected true only with prompt, got true with messages", param="raw"
+            )
+    check_window(found, texts, max_tokens, limited_by)
+    sent |= _word_tools(inputs)
+    sent |= _word_format(inputs.response_format)
+    sent |= {name: value for name in _PASSED_ON if (value := getattr(inputs, name)) is not None} | {
+        "max_tokens": max_tokens
+    }
+    return Generation(
+        model=found.id,
+        inputs=msgspec.json.encode(sent).decode(),
+        max_tokens=max_tokens,
+        stream=bool(inputs.stream),
+        stop=stop,
+        include_usage=include_usage,
+        reject_if_busy=bool(inputs.options and inputs.options.rejectIfBusy),
+        ignored=ignored,
+    )
+
+
+_PASSED_ON = (
+    *("raw", "stream", "temperature", "top_p", "top_k", "seed", "lora", "functions"),
+    *("repetition_penalty", "frequency_penalty", "presence_penalty"),
+)
+
+
+def _refuse_beside_prompt(inputs: Inputs) -> None:
+    for name in ("tools", "functions"):
+        if getattr(inputs, name):
+            raise BadRequest(f"{name}: expected only with messages, got it with prompt", param=name)
+
+
+def _word_messages(messages: Sequence[Message]) -> list[dict[str, object]]:
+    """Word messages so that every version of Workers AI takes them: each content is a string."""
+    turns: list[dict[str, object]] = []
+    called: dict[str, str] = {}
+    for index, message in enumerate(messages):
+        path = f"messages[{index}]"
+        calls = _word_calls(message.tool_calls or [], f"{path}.tool_calls")
+        if calls and message.role != "assistant":
+            raise BadRequest(
+                f"{path}.tool_calls: expected only with role assistant", param=f"{path}.tool_calls"
+            )
+        turn: dict[str, object] = {
+            "role": "system" if message.role == "developer" else message.role,
+            "content": _flatten(message.content, bool(calls), f"{path}.content"),
+        }
+        name = message.name or called.get(message.tool_call_id or "")
+        turn |= {"name": name} if name else {}
+        turn |= {"tool_call_id": message.tool_call_id} if message.tool_call_id else {}
+        turn |= {"tool_calls": calls} if calls else {}
+        for call in message.tool_calls or []:
+            if call.id and call.function:
+                called[call.id] = call.function.name
+        turns.append(turn)
+    return turns
+
+
+def _flatten(content: Content | UnsetType, is_call: bool, path: str) -> str:
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "".join(part.text for part in content)
+    if not is_call:
+        got = "nothing" if content is UNSET else "null"
+        raise BadRequest(
+            f"{path}: expected {EXPECTED['messages[].content']}, got {got}", param=path
+        )
+    return ""
+
+
+def _word_calls(calls: Sequence[ToolCall], path: str) -> Sequence[dict[str, object]]:
+    worded: list[dict[str, object]] = []
+    for index, call in enumerate(calls):
+        function = call.function
+        if function is None and call.name is not None and call.arguments is not None:
+            function = CalledFunction(call.name, call.arguments)
+        if function is None:
+            raise BadRequest(
+                f"{path}[{index}].function: expected an object with name and arguments,"
+                " got nothing",
+                param=f"{path}[{index}].function",
+            )
+        arguments = function.arguments
+        text = arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
+        worded.append(
+            {
+                **({"id": call.id} if call.id else {}),
+                "type": "function",
+                "function": {"name": function.name, "arguments": text},
+            }
+        )
+    return worded
+
+
+def _word_tools(inputs: Inputs) -> dict[str, object]:
+    tools, names = word_tools(inputs.tools or [])
+    choice = inputs.tool_choice
+    if choice is None or choice == "auto" or choice == "none":
+        return {"tools": tools} if tools and choice != "none" else {}
+    if not tools:
+        raise BadRequest("tool_choice: expected only with tools", param="tool_choice")
+    if isinstance(choice, str):
+        return {"tools": tools, "tool_choice": "required"}
+    if choice.function.name not in names:
+        raise BadRequest(
+            "tool_choice.function.name: expected one of the tools",
+            param="tool_choice.function.name",
+        )
+    return {"tools": tools, "tool_choice": msgspec.to_builtins(choice)}
+
+
+def _word_format(response_format: ResponseFormat | None) -> dict[str, object]:
+    if response_format is None or response_format.type == "text":
+        return {}
+    schema = response_format.json_schema
+    path = "response_format.json_schema"
+    if schema is None:
+        if response_format.type == "json_schema":
+            raise BadRequest(f"{path}: expected a JSON Schema, got nothing", param=path)
+        return {"response_format": {"type": response_format.type}}
+    if "schema" in schema:  # which is no word of JSON Schema, but OpenAI's wrapper has it
+        if not isinstance(schema["schema"], dict):
+            raise BadRequest(
+                f"{path}.schema: expected a JSON Schema, got something else",
+                param=f"{path}.schema",
+            )
+        schema = schema["schema"]
+    return {"response_format": {"type": response_format.type, "json_schema": schema}}

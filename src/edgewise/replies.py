@@ -1,35 +1,19 @@
-"""The replies: a stream passed through, a JSON answer, an error."""
+"""The native replies: a stream passed through, a JSON answer, an error."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from .errors import EdgewiseError, UpstreamError
-from .exchange import Reply, Stream
-from .fields import is_too_deep
+from .answers import FinishReason, UsageAsItCame, understand
+from .errors import EdgewiseError
+from .exchange import Preceded, Reply, Stream
+from .inference import Outcome
+from .prompt import Generation
 
 JSON = "application/json"
-
-
-class Completion(msgspec.Struct):
-    """
-    Workers AI's answer, each part as it came.
-
-    `response` is a string, null beside tool calls, or JSON that the model wrote and Workers AI
-    parsed: an object, an array, a number.
-    """
-
-    response: Raw = Raw()
-    usage: Raw = Raw(b"null")
-    tool_calls: list[Raw] | None = None
-
-
-class Usage(msgspec.Struct):
-    """The one count that we look at."""
-
-    completion_tokens: float | None = None
+EVENT_STREAM = "text/event-stream"
 
 
 class CompletionBody(msgspec.Struct):
@@ -40,17 +24,19 @@ class CompletionBody(msgspec.Struct):
         model: The id that Workers AI ran.
         response: The text. JSON that Workers AI parsed is text again; null beside tool calls.
         usage: As Workers AI counted; null when it did not.
-        finish_reason: null when there is no usage to tell by.
-        truncated: Whether the text was cut at max_tokens; null when there is no usage to tell by.
-        tool_calls: Only when there are any.
+        finish_reason: null when there is nothing to tell by.
+        truncated: Whether the text was cut at max_tokens; null when there is nothing to tell by.
+        reasoning: What the model thought before it spoke; only when it tells.
+        tool_calls: As they came; only when there are any.
     """
 
     model: str
-    response: Raw | str | None
-    usage: Raw
-    finish_reason: Literal["stop", "length", "tool_calls"] | None
+    response: str | None
+    usage: UsageAsItCame
+    finish_reason: FinishReason | None
     truncated: bool | None
-    tool_calls: list[Raw] | UnsetType = UNSET
+    reasoning: str | UnsetType = UNSET
+    tool_calls: Sequence[Raw] | UnsetType = UNSET
 
 
 class HealthBody(msgspec.Struct):
@@ -61,89 +47,109 @@ class HealthBody(msgspec.Struct):
     model: str
 
 
-class _Error(msgspec.Struct):
+class NativeError(msgspec.Struct):
+    """
+    What went wrong.
+
+    Attributes:
+        code: Stable, for programs.
+        message: For people; names the field first.
+        param: The path of the field at fault.
+        upstream_code: Workers AI's own code.
+    """
+
     code: str
     message: str
     param: str | UnsetType = UNSET
+    upstream_code: int | UnsetType = UNSET
 
 
 class ErrorBody(msgspec.Struct):
-    """The one shape of an error."""
+    """The one shape of a native error."""
 
-    error: _Error
-
-
-def stream_reply(model: str, stream: Stream) -> Reply:
-    """Hand a stream on, untouched."""
-    headers = {"content-type": "text/event-stream", "cache-control": "no-cache", "x-model": model}
-    return Reply(200, headers, stream)
+    error: NativeError
 
 
-def completion_reply(model: str, document: str, max_tokens: int) -> Reply:
+def common_headers(generation: Generation, outcome: Outcome) -> Mapping[str, str]:
+    """Tell what every dialect does: which model ran, under which limit, what was ignored."""
+    headers = {"x-model": outcome.model, "x-max-tokens": str(generation.max_tokens)}
+    if generation.ignored:
+        headers["x-ignored-fields"] = ", ".join(generation.ignored)
+    return headers
+
+
+def stream_headers(generation: Generation, outcome: Outcome) -> Mapping[str, str]:
+    """Head a stream of events."""
+    common = common_headers(generation, outcome)
+    return {"content-type": EVENT_STREAM, "cache-control": "no-cache", **common}
+
+
+def run_reply(generation: Generation, outcome: Outcome) -> Reply:
     """
-    Turn Workers AI's answer into ours.
-
-    Args:
-        model: The id that ran.
-        document: Its JSON.
-        max_tokens: The limit it ran under, in tokens.
+    Answer with the stream, untouched, or with our JSON.
 
     Raises:
         UpstreamError: The JSON is none that Workers AI documents.
     """
-    if is_too_deep(document.encode()):  # a model may write it, and Workers AI parse it
-        raise UpstreamError(None, model=model)
-    try:
-        completion = msgspec.json.decode(document, type=Completion)
-        usage = msgspec.json.decode(completion.usage, type=Usage | None)
-        response = _text(completion)
-    except msgspec.DecodeError as error:
-        raise UpstreamError(None, model=model) from error
-    used = usage.completion_tokens if usage else None
-    truncated = None if used is None else used >= max_tokens
+    if isinstance(outcome.body, Stream):
+        return Reply(200, stream_headers(generation, outcome), outcome.body)
+    answer, reason, truncated = understand(outcome.model, outcome.body, generation.max_tokens)
     body = CompletionBody(
-        model=model,
-        response=response,
-        usage=completion.usage,
-        finish_reason=_finish_reason(truncated, bool(completion.tool_calls)),
+        model=outcome.model,
+        response=answer.text,
+        usage=answer.usage,
+        finish_reason=reason,
         truncated=truncated,
-        tool_calls=completion.tool_calls or UNSET,
+        reasoning=answer.reasoning or UNSET,
+        tool_calls=answer.calls or UNSET,
     )
-    return _json_reply(200, body, {"x-model": model})
+    return json_reply(200, body, common_headers(generation, outcome))
 
 
-def _text(completion: Completion) -> Raw | str | None:
-    raw = bytes(completion.response)
-    if not raw and not completion.tool_calls:
-        raise msgspec.DecodeError("neither a response nor tool calls")
-    if raw in (b"", b"null"):
-        return None
-    if raw.startswith(b'"'):
-        return completion.response
-    return raw.decode()
+def listen_reply(generation: Generation, outcome: Outcome, last_event_id: str) -> Reply:
+    """
+    Answer an EventSource, which takes nothing but a stream.
+
+    Args:
+        last_event_id: What it sends back when it reconnects. The field alone is no event.
+
+    Source: html.spec.whatwg.org/multipage/server-sent-events.html, "dispatch the event"
+    """
+    headers = stream_headers(generation, outcome)
+    opening = f"id: {last_event_id}\n\n"
+    if isinstance(outcome.body, Stream):
+        return Reply(200, headers, Preceded(opening, outcome.body))
+    answer, _, _ = understand(outcome.model, outcome.body, generation.max_tokens)
+    frames = b"".join(
+        b"data: " + msgspec.json.encode(frame) + b"\n\n"
+        for frame in ({"response": answer.text}, {"response": "", "usage": answer.usage})
+    )
+    return Reply(200, headers, f"{opening}{frames.decode()}data: [DONE]\n\n")
 
 
-def _finish_reason(
-    truncated: bool | None, called: bool
-) -> Literal["stop", "length", "tool_calls"] | None:
-    if truncated:
-        return "length"
-    if called:
-        return "tool_calls"
-    return None if truncated is None else "stop"
+def reconnect_reply() -> Reply:
+    """Tell an EventSource to stay away: it comes back by itself, and would be billed again."""
+    return Reply(204, {"cache-control": "no-store"}, None)
 
 
 def health_reply(version: str, model: str) -> Reply:
     """Say that the Worker is up; no model is asked."""
-    return _json_reply(200, HealthBody("ok", version, model), {})
+    return json_reply(200, HealthBody("ok", version, model), {})
 
 
-def error_reply(error: EdgewiseError) -> Reply:
-    """Word an error for the caller."""
-    body = ErrorBody(_Error(error.code, error.message, error.param or UNSET))
-    return _json_reply(error.status, body, error.headers)
+def native_error(error: EdgewiseError, headers: Mapping[str, str]) -> Reply:
+    """Word an error for the caller of a native path."""
+    upstream = UNSET if error.upstream_code is None else error.upstream_code
+    told = NativeError(error.code, error.message, error.param or UNSET, upstream)
+    return json_reply(error.status, ErrorBody(told), headers)
 
 
-def _json_reply(status: int, body: msgspec.Struct, headers: Mapping[str, str]) -> Reply:
-    text = msgspec.json.encode(body).decode() + "\n"  # for who reads it in a terminal
-    return Reply(status, {"content-type": JSON, "cache-control": "no-store", **headers}, text)
+def json_reply(status: int, body: msgspec.Struct, headers: Mapping[str, str]) -> Reply:
+    """Answer with JSON."""
+    headers = {"content-type": JSON, "cache-control": "no-store", **headers}
+    return Reply(status, headers, json_text(body))
+
+
+def json_text(body: object) -> str:
+    """Word JSON; it ends in a line feed, for who reads it in a terminal."""
+    return msgspec.json.encode(body).decode() + "\n"

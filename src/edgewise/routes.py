@@ -1,5 +1,6 @@
 """Which job a path and a method ask for."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -12,14 +13,57 @@ class Job(Enum):
     """What the corridor can do for a request."""
 
     HEALTH = auto()
+    OPENAPI = auto()
     RUN = auto()
+    LISTEN = auto()  # run, for an EventSource
+    CLOUDFLARE_RUN = auto()
+    CLOUDFLARE_MODELS = auto()
+    CHAT = auto()
+    COMPLETE = auto()
+    OPENAI_MODELS = auto()
+    OPENAI_MODEL = auto()
 
 
-ROUTES: Mapping[str, Mapping[str, Job]] = {
-    "/health": {"GET": Job.HEALTH, "HEAD": Job.HEALTH},
-    "/run": {"POST": Job.RUN},
-    "/run/{model}": {"POST": Job.RUN},
+class Dialect(Enum):
+    """In whose words a path's requests and answers are."""
+
+    NATIVE = auto()
+    CLOUDFLARE = auto()
+    OPENAI = auto()
+
+
+_READ = ("GET", "HEAD")
+_RUN = {"POST": Job.RUN, "GET": Job.LISTEN}
+_OPENAI: Mapping[str, Mapping[str, Job]] = {
+    "/v1/chat/completions": {"POST": Job.CHAT},
+    "/v1/completions": {"POST": Job.COMPLETE},
+    "/v1/models": dict.fromkeys(_READ, Job.OPENAI_MODELS),
+    "/v1/models/{model}": dict.fromkeys(_READ, Job.OPENAI_MODEL),
 }
+_ACCOUNT = "/client/v4/accounts/{account}/ai"
+ROUTES: Mapping[str, Mapping[str, Job]] = {
+    "/health": dict.fromkeys(_READ, Job.HEALTH),
+    "/openapi.json": dict.fromkeys(_READ, Job.OPENAPI),
+    "/run": _RUN,
+    "/run/{model}": _RUN,
+    **_OPENAI,
+    f"{_ACCOUNT}/run/{{model}}": {"POST": Job.CLOUDFLARE_RUN},
+    f"{_ACCOUNT}/models/search": dict.fromkeys(_READ, Job.CLOUDFLARE_MODELS),
+    **{_ACCOUNT + path: jobs for path, jobs in _OPENAI.items()},
+}
+# A model's id may hold slashes: `/run/@cf/meta/...`.
+_PLACES = {"{account}": "[^/]+", "{model}": "(?P<model>.+)"}
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    literal = re.escape(path)
+    for place, matched in _PLACES.items():
+        literal = literal.replace(re.escape(place), matched)
+    return re.compile(literal)
+
+
+_PATTERNS = {_pattern(path): jobs for path, jobs in ROUTES.items() if "{" in path}
+_OF_OPENAI = re.compile(r"/v1(/|$)|/client/v4/accounts/[^/]+/ai/v1(/|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,27 +79,42 @@ class Route:
     model: str | None = None
 
 
+def dialect_of(path: str) -> Dialect:
+    """Tell in whose words a path is answered, whether there is such a path or not."""
+    if _OF_OPENAI.match(path):
+        return Dialect.OPENAI
+    return Dialect.CLOUDFLARE if path.startswith("/client/v4") else Dialect.NATIVE
+
+
 def resolve(method: str, path: str) -> Route:
     """
     Find the job for a request.
 
     Args:
         method: As sent.
-        path: Percent-encoded. A model's id may hold slashes: `/run/@cf/meta/...`.
+        path: Percent-encoded.
 
     Raises:
         NotFound: No such path.
         MethodNotAllowed: The path takes other methods; they are in the header `allow`.
     """
-    model = None
-    pattern = path
-    if path.startswith("/run/") and path != "/run/":
-        pattern, model = "/run/{model}", unquote(path.removeprefix("/run/"))
-    methods = ROUTES.get(pattern)
-    if methods is None:
+    jobs, model = _find(path)
+    if jobs is None:
         raise NotFound("path: expected one of " + ", ".join(ROUTES))
-    job = methods.get(method)
+    job = jobs.get(method)
     if job is None:
-        allow = ", ".join(methods)
+        allow = ", ".join(jobs)
         raise MethodNotAllowed(f"method: expected {allow}", headers={"allow": allow})
     return Route(job, model)
+
+
+def _find(path: str) -> tuple[Mapping[str, Job] | None, str | None]:
+    jobs = ROUTES.get(path)
+    if jobs is not None and "{" not in path:
+        return jobs, None
+    for pattern, jobs in _PATTERNS.items():
+        match = pattern.fullmatch(path)
+        if match:
+            model = match.groupdict().get("model")
+            return jobs, None if model is None else unquote(model)
+    return None, None

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 from edgewise.app import handle
 from edgewise.errors import BodyTooLarge
@@ -12,13 +13,15 @@ from edgewise.inference import Answer
 BASE = "@cf/meta/llama-3.1-8b-instruct"
 FAST = f"{BASE}-fast"
 FP8 = f"{BASE}-fp8"
+NOW = 1_800_000_000.5  # 2027-01-15T08:00:00.5Z
 VARIABLES = json.dumps(
     {
         "MODELS": [
-            {"id": BASE, "served_by": [FAST, FP8, BASE]},
-            {"id": FP8, "served_by": [FP8]},
+            {"id": BASE, "served_by": [FAST, FP8, BASE], "context_window": 1000},
+            {"id": FP8, "capabilities": ["tools"]},
         ],
         "MAX_BODY_BYTES": 1000,
+        "MAX_TOKENS_CEILING": 900,
     }
 )
 
@@ -31,14 +34,17 @@ class ScriptedAi:
     Attributes:
         answers: Given in order; an exception is raised.
         asked: Pairs of model and decoded inputs.
+        was_told_to_reject: Whether the last request was not to wait for capacity.
     """
 
     answers: list[Answer | Exception] = field(default_factory=list)
     asked: list[tuple[str, dict[str, object]]] = field(default_factory=list)
+    was_told_to_reject: bool = False
 
-    async def run(self, model: str, inputs: str) -> Answer:
+    async def run(self, model: str, inputs: str, *, reject_if_busy: bool) -> Answer:
         """See inference.Ai."""
         self.asked.append((model, json.loads(inputs)))
+        self.was_told_to_reject = reject_if_busy
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -72,9 +78,25 @@ class Corridor:
     ai: ScriptedAi = field(default_factory=ScriptedAi)
     variables: str = VARIABLES
 
-    def request(self, method: str, path: str, body: TextBody | None = None) -> Reply:
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: TextBody | None = None,
+        *,
+        query: str = "",
+        last_event_id: str | None = None,
+    ) -> Reply:
         """Walk a request through it."""
-        request = Request(method, path, body or TextBody())
+        request = Request(
+            method=method,
+            path=path,
+            query=query,
+            body=body or TextBody(),
+            last_event_id=last_event_id,
+            id="a-request",
+            received_at=NOW,
+        )
         return asyncio.run(handle(request, self.variables, self.ai))
 
     def run(self, document: object, path: str = "/run") -> Reply:
@@ -92,7 +114,7 @@ def completion(**fields: object) -> Answer:
     return Answer(200, json.dumps(fields))
 
 
-def error_of(reply: Reply) -> dict[str, str]:
+def error_of(reply: Reply) -> dict[str, Any]:
     """The error in a reply's body."""
     assert isinstance(reply.body, str)
     error = json.loads(reply.body)["error"]
@@ -100,7 +122,7 @@ def error_of(reply: Reply) -> dict[str, str]:
     return error
 
 
-def body_of(reply: Reply) -> dict[str, object]:
+def body_of(reply: Reply) -> dict[str, Any]:
     """A reply's JSON body."""
     assert isinstance(reply.body, str)
     body = json.loads(reply.body)

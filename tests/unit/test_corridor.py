@@ -81,7 +81,7 @@ def test_model_in_the_path_may_be_percent_encoded(corridor: Corridor) -> None:
     assert reply.headers["x-model"] == FP8
 
 
-@pytest.mark.parametrize("path", ["/", "/runs", "/run/", "/health/", "/RUN", "/v1/models"])
+@pytest.mark.parametrize("path", ["/", "/runs", "/run/", "/health/", "/RUN", "/v2/models"])
 def test_unknown_path_is_404(corridor: Corridor, path: str) -> None:
     reply = corridor.request("POST", path)
 
@@ -91,9 +91,10 @@ def test_unknown_path_is_404(corridor: Corridor, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
-        ("GET", "/run", "POST"),
-        ("PURGE", "/run", "POST"),
-        ("DELETE", f"/run/{BASE}", "POST"),
+        ("PUT", "/run", "POST, GET"),
+        ("PURGE", "/run", "POST, GET"),
+        ("DELETE", f"/run/{BASE}", "POST, GET"),
+        ("POST", "/openapi.json", "GET, HEAD"),
         ("POST", "/health", "GET, HEAD"),
     ],
 )
@@ -108,7 +109,7 @@ def test_wrong_method_is_405_and_names_the_right_ones(
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "/nowhere"), ("GET", "/run"), ("POST", "/run/unknown"), ("GET", "/health")],
+    [("POST", "/nowhere"), ("PUT", "/run"), ("POST", "/run/unknown"), ("GET", "/health")],
 )
 def test_body_is_not_read_before_it_is_needed(corridor: Corridor, method: str, path: str) -> None:
     body = TextBody(b"{}")
@@ -157,6 +158,7 @@ def test_failure_of_the_model_says_what_and_where(corridor: Corridor) -> None:
     assert error_of(reply) == {
         "code": "no_capacity",
         "message": f"no capacity just now, try again soon ({FAST}, code 3040)",
+        "upstream_code": 3040,
     }
 
 

@@ -94,6 +94,7 @@ def test_all_gone_is_told_as_the_last_one_said_it(corridor: Corridor) -> None:
     assert error_of(reply) == {
         "code": "model_retired",
         "message": f"the model was retired ({BASE}, code 5028)",
+        "upstream_code": 5028,
     }
     assert models_asked(corridor) == [FAST, FP8, BASE]
 

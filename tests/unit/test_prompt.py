@@ -1,16 +1,20 @@
 import json
 import re
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from edgewise.errors import BadRequest
-from edgewise.prompt import Inputs, parse
+from edgewise.errors import BadRequest, UnknownModel
+from edgewise.prompt import Generation, Inputs
+from edgewise.prompt import parse as parse_for
+from edgewise.settings import Model, Settings
 
 SCOPED = {"messages": [{"role": "user", "content": "Hello"}]}
 UNSCOPED = {"prompt": "Hello"}
+
+SETTINGS = Settings({"m": Model("m")}, 1_000_000, max_tokens_default=256, max_tokens_ceiling=2048)
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -20,9 +24,16 @@ json_values = st.recursive(
 field_names = st.sampled_from(Inputs.__struct_fields__) | st.text(max_size=3)
 
 
-def sent(document: object) -> object:
+def parse(document: bytes) -> Generation:
+    """Read a body for a deployment with the usual settings."""
+    return parse_for(document, None, SETTINGS)
+
+
+def sent(document: object) -> dict[str, Any]:
     """What Workers AI is sent for a document."""
-    return json.loads(parse(json.dumps(document).encode(), "m").inputs)
+    inputs = json.loads(parse(json.dumps(document).encode()).inputs)
+    assert isinstance(inputs, dict)
+    return inputs
 
 
 @pytest.mark.parametrize(
@@ -32,7 +43,7 @@ def sent(document: object) -> object:
         pytest.param({"stream": True}, id="stream"),
         pytest.param({"stream": False}, id="no stream"),
         pytest.param({"max_tokens": 1}, id="shortest"),
-        pytest.param({"max_tokens": 128_000}, id="longest"),
+        pytest.param({"max_tokens": 2048}, id="longest"),
         pytest.param({"temperature": 0, "top_p": 2, "top_k": 50}, id="sampling bounds"),
         pytest.param({"seed": 9_999_999_999}, id="largest seed"),
         pytest.param(
@@ -51,9 +62,90 @@ def test_raw_prompt_is_sent_as_raw() -> None:
 
 
 def test_every_role_is_sent() -> None:
-    turns = [{"role": role, "content": ""} for role in ("system", "user", "assistant")]
+    turns = [{"role": role, "content": ""} for role in ("system", "user", "assistant", "tool")]
 
     assert sent({"messages": turns}) == {"messages": turns, "max_tokens": 256}
+
+
+def test_developer_speaks_as_the_system() -> None:
+    assert sent({"messages": [{"role": "developer", "content": "Be brief."}]}) == {
+        "messages": [{"role": "system", "content": "Be brief."}],
+        "max_tokens": 256,
+    }
+
+
+def test_text_parts_are_put_together() -> None:
+    parts = [{"type": "text", "text": "One, "}, {"type": "text", "text": "two"}]
+
+    assert sent({"messages": [{"role": "user", "content": parts}]}) == {
+        "messages": [{"role": "user", "content": "One, two"}],
+        "max_tokens": 256,
+    }
+
+
+CALLED = {"id": "one", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}
+
+
+@pytest.mark.parametrize("content", [{"content": None}, {}, {"content": ""}], ids=str)
+@pytest.mark.parametrize(
+    "call",
+    [
+        CALLED,
+        {"id": "one", "name": "f", "arguments": '{"a":1}'},
+        {"id": "one", "function": {"name": "f", "arguments": {"a": 1}}},
+    ],
+    ids=["openai", "flat", "arguments as an object"],
+)
+def test_tool_calls_stand_in_for_content(
+    content: dict[str, object], call: dict[str, object]
+) -> None:
+    turns = [{"role": "assistant", "tool_calls": [call], **content}]
+
+    assert sent({"messages": turns}) == {
+        "messages": [{"role": "assistant", "content": "", "tool_calls": [CALLED]}],
+        "max_tokens": 256,
+    }
+
+
+def test_result_of_a_tool_is_sent_with_the_tools_name() -> None:
+    turns = [
+        {"role": "assistant", "content": "", "tool_calls": [CALLED]},
+        {"role": "tool", "content": "5", "tool_call_id": "one"},
+        {"role": "tool", "content": "6", "name": "g", "tool_call_id": "one"},
+        {"role": "tool", "content": "7", "tool_call_id": "two"},
+        {"role": "tool", "content": "8", "name": "h"},
+    ]
+
+    messages = sent({"messages": turns})["messages"]
+
+    assert [turn.get("name") for turn in messages[1:]] == ["f", "g", None, "h"]
+    assert [turn.get("tool_call_id") for turn in messages[1:]] == ["one", "one", "two", None]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "response_format"),
+    [
+        ({"type": "json_object"}, {"type": "json_object"}),
+        ({"type": "json_schema", "json_schema": {"type": "object"}}, None),
+        ({"type": "json_object", "json_schema": {"type": "object"}}, None),
+        ({"type": "json_object", "json_schema": None}, {"type": "json_object"}),
+    ],
+)
+def test_response_format_is_sent(
+    inputs: dict[str, object], response_format: dict[str, object] | None
+) -> None:
+    document = UNSCOPED | {"response_format": inputs}
+
+    assert sent(document)["response_format"] == (response_format or inputs)
+
+
+def test_lora_is_sent() -> None:
+    assert sent(UNSCOPED | {"lora": "mine"})["lora"] == "mine"
+
+
+def test_model_may_be_named_in_the_body_or_the_path() -> None:
+    assert parse_for(b'{"prompt":"a","model":"m"}', None, SETTINGS).model == "m"
+    assert parse_for(b'{"prompt":"a","model":"m"}', "m", SETTINGS).model == "m"
 
 
 def test_null_means_absent() -> None:
@@ -63,12 +155,30 @@ def test_null_means_absent() -> None:
 
 
 def test_unknown_fields_are_not_passed_on() -> None:
-    assert sent(UNSCOPED | {"lora": "x", "image": [1]}) == UNSCOPED | {"max_tokens": 256}
+    assert sent(UNSCOPED | {"stop": ".", "image": [1]}) == UNSCOPED | {"max_tokens": 256}
+
+
+@pytest.mark.parametrize(
+    ("document", "ignored"),
+    [
+        (UNSCOPED, []),
+        (UNSCOPED | {"stop": ".", "n": 2}, ["stop", "n"]),
+        (
+            {"messages": [{"role": "user", "content": "a", "mood": 1}], "x": None},
+            ["x", "messages[0].mood"],
+        ),
+        (UNSCOPED | {"a\nb": 1, "é": 1, "x" * 65: 1, "a,b": 1, "ok": 1}, ["ok", "..."]),
+        (UNSCOPED | {f"x{n}": 1 for n in range(17)}, [*(f"x{n}" for n in range(16)), "..."]),
+    ],
+    ids=["none", "two", "of a message", "that no header can carry", "too many"],
+)
+def test_fields_that_do_nothing_are_named(document: object, ignored: list[str]) -> None:
+    assert parse(json.dumps(document).encode()).ignored == ignored
 
 
 def test_limit_that_counts_is_the_one_sent() -> None:
-    assert parse(b'{"prompt":"Hello"}', "m").max_tokens == 256
-    assert parse(b'{"prompt":"Hello","max_tokens":7}', "m").max_tokens == 7
+    assert parse(b'{"prompt":"Hello"}').max_tokens == 256
+    assert parse(b'{"prompt":"Hello","max_tokens":7}').max_tokens == 7
 
 
 @pytest.mark.parametrize(
@@ -76,8 +186,16 @@ def test_limit_that_counts_is_the_one_sent() -> None:
     [
         ("5", None, "body: expected an object, got 5"),
         ("[]", None, "body: expected an object, got an empty array"),
-        ('{"prompt":5}', "prompt", "expected a string that is not empty, got 5"),
-        ('{"prompt":""}', "prompt", "expected a string that is not empty, got an empty"),
+        (
+            '{"prompt":5}',
+            "prompt",
+            "expected a string that is not empty, or an array of one, got 5",
+        ),
+        (
+            '{"prompt":""}',
+            "prompt",
+            "expected a string that is not empty, or an array of one, got an empty",
+        ),
         ("{}", None, "prompt, messages: expected exactly one of them, got neither"),
         (
             '{"prompt":"a","messages":[{"role":"user","content":"b"}]}',
@@ -90,42 +208,74 @@ def test_limit_that_counts_is_the_one_sent() -> None:
         (
             '{"messages":[{"role":"user","content":"a"},{"role":"user"}]}',
             "messages[1].content",
-            "expected a string, got nothing",
+            "expected a string or an array of text parts, got nothing",
         ),
         (
             '{"messages":[{"role":"wizard","content":"a"}]}',
             "messages[0].role",
-            'expected "system", "user" or "assistant", got a string',
+            'expected "system", "developer", "user", "assistant" or "tool", got a string',
         ),
         (
             '{"messages":[{"role":"user","content":null}]}',
             "messages[0].content",
-            "expected a string, got null",
+            "expected a string or an array of text parts, got null",
         ),
         (
             '{"messages":[{"role":"user","content":["a"]}]}',
-            "messages[0].content",
-            "expected a string, got an array",
+            "messages[0].content[0]",
+            'expected an object with type "text" and text, got a string',
         ),
         (
             '{"messages":[{"role":"user","content":"a"}],"raw":true}',
             "raw",
             "expected true only with prompt, got true with messages",
         ),
+        (
+            '{"messages":[{"role":"user","content":"a","tool_calls":[{"name":"f","arguments":""}]}]}',
+            "messages[0].tool_calls",
+            "expected only with role assistant",
+        ),
+        (
+            '{"messages":[{"role":"assistant","tool_calls":[{"name":"f"}]}]}',
+            "messages[0].tool_calls[0].function",
+            "expected an object with name and arguments, got nothing",
+        ),
+        (
+            '{"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f"}}]}]}',
+            "messages[0].tool_calls[0].function.arguments",
+            "expected a string or an object, got nothing",
+        ),
+        (
+            '{"messages":[{"role":"user","content":[{"type":"text"}]}]}',
+            "messages[0].content[0].text",
+            "expected a string, got nothing",
+        ),
+        (
+            '{"messages":[{"role":"user","content":[]}]}',
+            "messages[0].content",
+            "expected a string or an array of text parts, got an empty array",
+        ),
+        ('{"prompt":["a","b"]}', "prompt", "expected a string that is not empty, or an array of o"),
+        ('{"options":{"rejectIfBusy":1}}', "options.rejectIfBusy", "expected true or false, got 1"),
         ('{"raw":1}', "raw", "expected true or false, got 1"),
         ('{"stream":"true"}', "stream", "expected true or false, got a string"),
-        ('{"max_tokens":0}', "max_tokens", "expected an integer from 1 to 128000, got 0"),
-        ('{"max_tokens":1.5}', "max_tokens", "expected an integer from 1 to 128000, got 1"),
-        ('{"max_tokens":true}', "max_tokens", "expected an integer from 1 to 128000, got t"),
+        ('{"max_tokens":0}', "max_tokens", "expected an integer of 1 or more, got 0"),
+        ('{"max_tokens":1.5}', "max_tokens", "expected an integer of 1 or more, got 1"),
+        ('{"max_tokens":true}', "max_tokens", "expected an integer of 1 or more, got t"),
         (
-            '{"max_tokens":' + "9" * 50 + "}",
+            '{"prompt":"a","max_tokens":' + "9" * 50 + "}",
             "max_tokens",
-            "expected an integer from 1 to 128000, got a number",
+            "expected at most 2048, the ceiling of this deployment, got a number",
+        ),
+        (
+            '{"prompt":"a","max_tokens":2049}',
+            "max_tokens",
+            "expected at most 2048, the ceiling of this deployment, got 2049",
         ),
         (
             '{"max_tokens":' + "9" * 10_000 + "}",
             "max_tokens",
-            "expected an integer from 1 to 128000, got something else",
+            "expected an integer of 1 or more, got something else",
         ),
         ('{"temperature":5.1}', "temperature", "expected a number from 0 to 5, got 5.1"),
         ('{"temperature":1e999}', "temperature", "expected a number from 0 to 5, got"),
@@ -142,7 +292,7 @@ def test_bad_field_is_named_with_what_was_expected_and_what_came(
     document: str, param: str | None, message: str
 ) -> None:
     with pytest.raises(BadRequest) as caught:
-        parse(document.encode(), "m")
+        parse(document.encode())
 
     assert caught.value.message.startswith(f"{param}: {message}" if param else message)
     assert caught.value.param == param
@@ -166,7 +316,17 @@ def test_bad_field_is_named_with_what_was_expected_and_what_came(
 )
 def test_what_is_not_json_is_told_so(document: bytes, message: str) -> None:
     with pytest.raises(BadRequest, match="^" + message):
-        parse(document, "m")
+        parse(document)
+
+
+def test_model_that_is_not_the_paths_is_refused() -> None:
+    with pytest.raises(BadRequest, match="^model: expected the one in the path or none"):
+        parse_for(b'{"prompt":"a","model":"other"}', "m", SETTINGS)
+
+
+def test_model_of_the_body_has_to_be_known() -> None:
+    with pytest.raises(UnknownModel, match="^model: expected one of m"):
+        parse(b'{"prompt":"a","model":"other"}')
 
 
 @pytest.mark.parametrize("second", ["[]", "5", "{}"])
@@ -174,7 +334,7 @@ def test_field_given_twice_with_the_first_one_wrong_is_still_told(second: str) -
     document = '{"messages":[{"role":"user","content":"a"},7],"messages":' + second + "}"
 
     with pytest.raises(BadRequest, match="^messages.1.: expected an object with role and content"):
-        parse(document.encode(), "m")
+        parse(document.encode())
 
 
 def test_no_text_is_ever_echoed() -> None:
@@ -185,7 +345,7 @@ def test_no_text_is_ever_echoed() -> None:
     wrong += [{"messages": [{"role": canary, "content": canary}]}, canary, [canary]]
     for document in wrong:
         with pytest.raises(BadRequest) as caught:
-            parse(json.dumps(document).encode(), "m")
+            parse(json.dumps(document).encode())
 
         assert "caller" not in caught.value.message
 
@@ -194,7 +354,7 @@ def test_no_text_is_ever_echoed() -> None:
 @example(b'{"messages":[{"role":"user","content":"' + b"[" * 1000 + b'"}]}')
 def test_any_bytes_are_taken_or_refused(document: bytes) -> None:
     try:
-        parse(document, "m")
+        parse(document)
     except BadRequest as error:
         assert re.match(r"(body|[a-z_]+(\[\d+\])?(\.\w+)?|prompt, messages): ", error.message)
 
@@ -202,9 +362,12 @@ def test_any_bytes_are_taken_or_refused(document: bytes) -> None:
 @given(st.dictionaries(field_names, json_values))
 def test_any_object_is_taken_or_refused_with_the_field_named(document: dict[str, object]) -> None:
     try:
-        generation = parse(json.dumps(document).encode(), "m")
+        generation = parse(json.dumps(document).encode())
+    except UnknownModel:
+        assert document["model"] != "m"
     except BadRequest as error:
-        named = (error.param or error.message).split(":")[0].split("[")[0].split(",")[0]
-        assert named in {*Inputs.__struct_fields__, "body"}
+        named = re.match(r"\w*", error.param or error.message)
+        assert named is not None
+        assert named[0] in {*Inputs.__struct_fields__, "body"}
     else:
         assert set(json.loads(generation.inputs)) <= set(Inputs.__struct_fields__)

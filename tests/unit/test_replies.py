@@ -3,13 +3,21 @@ import json
 import pytest
 
 from edgewise.errors import UpstreamError
-from edgewise.replies import completion_reply
+from edgewise.exchange import Reply
+from edgewise.inference import Outcome
+from edgewise.prompt import Generation
+from edgewise.replies import run_reply
 from tests.unit.scripted import body_of
+
+
+def answer(document: str, max_tokens: int = 256) -> Reply:
+    """Our reply to the text of one of Workers AI's answers."""
+    return run_reply(Generation("m", "{}", max_tokens), Outcome("m", document))
 
 
 def reply_to(document: object, max_tokens: int = 256) -> dict[str, object]:
     """Our answer to one of Workers AI's."""
-    return body_of(completion_reply("m", json.dumps(document), max_tokens))
+    return body_of(answer(json.dumps(document), max_tokens))
 
 
 def usage(completion_tokens: int) -> dict[str, int]:
@@ -60,7 +68,7 @@ def test_tool_calls_may_come_without_a_response() -> None:
 
 
 def test_answers_are_not_to_be_stored() -> None:
-    reply = completion_reply("m", '{"response":"Hi"}', 256)
+    reply = answer('{"response":"Hi"}')
 
     assert reply.headers["cache-control"] == "no-store"
 
@@ -108,7 +116,9 @@ def test_response_is_text_whatever_workers_ai_made_of_it(
         "[]",
         "{}",
         '{"tool_calls":[]}',
-        '{"choices":[{"message":{"content":"Hi"}}]}',
+        '{"choices":[]}',
+        '{"choices":5}',
+        '{"response":"Hi","error":"no"}',
         '{"response":"Hi","usage":5}',
         '{"response":"Hi","tool_calls":5}',
         '{"response":' + "[" * 100 + "]" * 100 + "}",
@@ -116,6 +126,6 @@ def test_response_is_text_whatever_workers_ai_made_of_it(
 )
 def test_answer_that_cannot_be_read_is_502(document: str) -> None:
     with pytest.raises(UpstreamError) as caught:
-        completion_reply("m", document, 256)
+        answer(document)
 
     assert caught.value.status == 502

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from edgewise.errors import Misconfigured
+from edgewise.models import serving
 from edgewise.settings import read_settings
 
 MODELS = [{"id": "public", "served_by": ["first", "second"]}, {"id": "other", "served_by": ["o"]}]
@@ -12,7 +13,24 @@ def test_first_model_is_the_default() -> None:
     settings = read_settings(json.dumps({"MODELS": MODELS}))
 
     assert settings.default_model == "public"
-    assert settings.models == {"public": ("first", "second"), "other": ("o",)}
+    assert [*settings.models] == ["public", "other"]
+
+
+def test_model_is_served_by_itself_when_nothing_is_said() -> None:
+    [model] = read_settings(json.dumps({"MODELS": [{"id": "a"}]})).models.values()
+
+    assert serving(model) == ["a"]
+    assert (model.context_window, model.capabilities) == (None, [])
+
+
+def test_limits_of_max_tokens_have_defaults_and_are_read() -> None:
+    usual = read_settings(json.dumps({"MODELS": MODELS}))
+    own = read_settings(
+        json.dumps({"MODELS": MODELS, "MAX_TOKENS_DEFAULT": 8, "MAX_TOKENS_CEILING": "8"})
+    )
+
+    assert (usual.max_tokens_default, usual.max_tokens_ceiling) == (256, 2048)
+    assert (own.max_tokens_default, own.max_tokens_ceiling) == (8, 8)
 
 
 def test_body_cap_has_a_default_of_a_mebibyte() -> None:
@@ -33,7 +51,19 @@ def test_body_cap_is_read(value: object) -> None:
         ({"MODELS": "fast"}, "MODELS: expected an array of 1 model or more, got a string"),
         ({"MODELS": []}, "MODELS: expected an array of 1 model or more, got an empty array"),
         ({"MODELS": ["fast"]}, r"MODELS\[0\]: expected an object with id and served_by, got a s"),
-        ({"MODELS": [{"id": "a"}]}, r"MODELS\[0\].served_by: expected an array of 1 model id"),
+        ({"MODELS": [{"id": "a", "context_window": 0}]}, r"MODELS\[0\].context_window: expected a"),
+        (
+            {"MODELS": [{"id": "a", "capabilities": ["wings"]}]},
+            r'MODELS\[0\].capabilities\[0\]: expected "tools", "json_mode" or "lora", got a string',
+        ),
+        (
+            {"MODELS": MODELS, "MAX_TOKENS_DEFAULT": 9, "MAX_TOKENS_CEILING": "8"},
+            "MAX_TOKENS_DEFAULT: expected at most MAX_TOKENS_CEILING, which is 8, got 9",
+        ),
+        (
+            {"MODELS": MODELS, "MAX_TOKENS_CEILING": 0},
+            "MAX_TOKENS_CEILING: expected an integer of 1 or more, got 0",
+        ),
         (
             {"MODELS": [{"id": "", "served_by": ["a"]}]},
             r"MODELS\[0\].id: expected a model's id, got an empty string",

@@ -170,12 +170,13 @@ def test_retired_public_model_is_reached_only_when_the_others_are_gone(
     assert response.json()["error"] == {
         "code": "model_retired",
         "message": f"the model was retired ({BASE}, code 5028)",
+        "upstream_code": 5028,
     }
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["JSON", "stream"])
 @pytest.mark.parametrize("code", sorted(ERRORS.keys() & KINDS.keys()))
-def test_failure_of_the_model_keeps_its_documented_status(
+def test_failure_of_the_model_is_told_with_whether_to_try_again(
     client: httpx.Client, worker: Worker, code: int, stream: bool
 ) -> None:
     worker.ai.script(Reply(error=code), model=FAST)
@@ -183,8 +184,17 @@ def test_failure_of_the_model_keeps_its_documented_status(
     response = client.post(f"/run/{FAST}", json=SCOPED | {"stream": stream})
 
     error = response.json()["error"]
-    assert (response.status_code, error["code"]) == ERRORS[code]
+    status, name, again = ERRORS[code]
+    assert (response.status_code, error["code"]) == (status, name)
     assert error["message"].endswith(f"({FAST}, code {code})")
+    assert error["upstream_code"] == code
+    should_retry = "false" if again in (None, "tomorrow") else None
+    assert response.headers.get("x-should-retry") == should_retry
+    wait = response.headers.get("retry-after")
+    if again == "tomorrow":
+        assert 0 < int(wait) <= 86_400
+    else:
+        assert wait == (str(again) if isinstance(again, int) else None)
     assert asked(worker) == [FAST]
 
 
@@ -237,9 +247,9 @@ def test_answer_that_breaks_off_is_502(client: httpx.Client, worker: Worker) -> 
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
-        ("GET", "/run", "POST"),
-        ("PURGE", "/run", "POST"),
-        ("OPTIONS", f"/run/{BASE}", "POST"),
+        ("PUT", "/run", "POST, GET"),
+        ("PURGE", "/run", "POST, GET"),
+        ("OPTIONS", f"/run/{BASE}", "POST, GET"),
         ("POST", "/health", "GET, HEAD"),
     ],
 )
@@ -278,7 +288,8 @@ def test_unknown_path_or_model_is_404(client: httpx.Client, path: str) -> None:
         (
             b'{"messages":[{"role":"user","content":5}]}',
             {
-                "message": "messages[0].content: expected a string, got 5",
+                "message": "messages[0].content: expected a string or an array of text parts,"
+                " got 5",
                 "param": "messages[0].content",
             },
         ),

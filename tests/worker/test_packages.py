@@ -23,6 +23,7 @@ from packaging.requirements import Requirement
 import prepare
 from runtime.process import Server
 from tests.worker.machinery import wait_until
+from tests.worker.pages import commands_of, is_as_shown
 from workers_ai.scripts import Reply
 
 PLUGIN = prepare.ROOT / "local" / "miniflare-plugin"
@@ -144,7 +145,7 @@ def test_page_shows_what_the_commands_answer(servers: ExitStack, tmp_path: Path)
     (tmp_path / "bad.toml").write_text('[[reply]]\ntext = "Hello"\ntimes = 0\n', "utf-8")
     address = ""
 
-    for command, shown in commands_of_page():
+    for command, shown in commands_of(PAGE):
         words = shlex.split(command)
         if command == "workers-ai-local" or "11434" in command:
             continue  # what it says depends on the machine
@@ -157,7 +158,7 @@ def test_page_shows_what_the_commands_answer(servers: ExitStack, tmp_path: Path)
         else:
             said = run(tmp_path, COMMAND, *words[1:])
 
-        assert re.fullmatch(pattern(shown), settle(said), re.DOTALL), f"{command}\n{said}"
+        assert is_as_shown(said, shown), f"{command}\n{said}"
 
 
 @pytest.fixture
@@ -165,16 +166,6 @@ def servers() -> Iterator[ExitStack]:
     """Ends what is started."""
     with ExitStack() as stack:
         yield stack
-
-
-def commands_of_page() -> list[tuple[str, str]]:
-    """The commands of the page, each with what it shows as the answer."""
-    return [
-        (command, textwrap.dedent(shown).strip())
-        for command, shown in re.findall(
-            r"^    \$ (.+)\n((?:    (?!\$ ).*\n|\n(?=(?:\n|    (?!\$ ))))*)", PAGE, re.MULTILINE
-        )
-    ]
 
 
 def block_with(text: str) -> str:
@@ -209,26 +200,3 @@ def run(folder: Path, *command: str) -> str:
         stderr=subprocess.STDOUT,
         text=True,
     ).stdout
-
-
-def settle(said: str) -> str:
-    """Take out what differs each time, and curl's own complaints."""
-    for varying, name in _VARYING.items():
-        said = re.sub(varying, name, said)
-    return " ".join(said.split())
-
-
-_VARYING = {
-    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}": "UUID",
-    r'"at":[\d.]+': "AT",
-    r'"created":\d+': "CREATED",
-    r'"id-\d+"': "ID",
-    r"curl/[\d.]+": "CURL",
-    r"127\.0\.0\.1:\d+": "ADDRESS",
-    r"curl: \(\d+\) .*": "",
-}
-
-
-def pattern(shown: str) -> str:
-    """Match an answer in which `...` stands for anything."""
-    return ".*".join(re.escape(settle(part)) for part in shown.split("..."))

@@ -1,0 +1,282 @@
+"""
+What Workers AI answers, in every flavour it comes in: whole, or a frame of a stream.
+
+Native ones hold `response`, OpenAI-style ones `choices`, some models send both at once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Raw
+
+from .errors import UpstreamError
+from .fields import is_too_deep
+
+FinishReason = Literal["stop", "length", "tool_calls"]
+
+_NOTHING = (b"", b"null", b"[]")
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Tokens, as Workers AI counted them."""
+
+    prompt_tokens: float | None = None
+    completion_tokens: float | None = None
+    total_tokens: float | None = None
+    prompt_tokens_details: Raw = Raw()
+
+
+# What a usage looks like that is handed on as it came.
+UsageAsItCame = Annotated[
+    Raw,
+    Meta(
+        extra_json_schema={
+            "type": ["object", "null"],
+            "properties": {
+                name: {"type": ["number", "null"]}
+                for name in ("prompt_tokens", "completion_tokens", "total_tokens")
+            },
+        }
+    ),
+]
+
+
+class _Function(msgspec.Struct, frozen=True):
+    name: str | None = None
+    arguments: Raw = Raw()
+
+
+class _Call(msgspec.Struct, frozen=True):
+    """A call or a piece of one: OpenAI-style, with `function`, or native."""
+
+    id: str | None = None
+    index: int | None = None
+    function: _Function | None = None
+    name: str | None = None
+    arguments: Raw = Raw()
+
+
+class _Said(msgspec.Struct, frozen=True):
+    content: Raw = Raw()
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    tool_calls: list[Raw] | None = None
+
+
+class _Choice(msgspec.Struct, frozen=True):
+    delta: _Said | None = None
+    message: _Said | None = None
+    text: Raw = Raw()
+    finish_reason: str | None = None
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    response: Raw = Raw()
+    choices: list[_Choice] | None = None
+    tool_calls: list[Raw] | None = None
+    usage: Raw = Raw(b"null")
+    finish_reason: str | None = None
+    error: Raw = Raw()
+    errors: Raw = Raw()
+    internalCode: Raw = Raw()
+
+
+class _Listed(msgspec.Struct, frozen=True):
+    code: int
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    """
+    The shapes of an error.
+
+    Source: parseError in workerd/src/cloudflare/internal/ai-api.ts; `error` is a guess at what a
+    frame holds, for none is documented.
+    """
+
+    internalCode: int | None = None
+    errors: list[_Listed] | None = None
+    error: _Listed | None = None
+
+
+_ANSWER = msgspec.json.Decoder(_Answer)
+_TEXT = msgspec.json.Decoder(str)
+_USAGE: msgspec.json.Decoder[Usage | None] = msgspec.json.Decoder(Usage | None)
+_CALL = msgspec.json.Decoder(_Call)
+_NO_CHOICE = _Choice()
+_NOTHING_SAID = _Said()
+
+# Source: the reader of Cloudflare's own provider, workers-ai-provider.
+_REASONS: dict[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "model_length": "length",
+    "tool_calls": "tool_calls",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """
+    A tool call, or a piece of one.
+
+    Attributes:
+        index: Which of the calls it belongs to; None when the model did not number it.
+        arguments: JSON text, or a piece of it.
+    """
+
+    index: int | None
+    id: str | None
+    name: str | None
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """
+    An answer or a frame of one.
+
+    Attributes:
+        text: None when there is none beside tool calls. JSON that Workers AI parsed is text again.
+        reasoning: What the model thought before it spoke, where a model tells.
+        calls: Each as it came.
+        usage: As it came, `null` when there is none.
+        reason: As it came.
+        is_failure: Whether it says that something failed.
+        is_empty: Whether it lacks all that an answer consists of.
+    """
+
+    text: str | None
+    reasoning: str
+    calls: Sequence[Raw]
+    usage: Raw
+    reason: str | None
+    is_failure: bool
+    is_empty: bool
+
+
+def read_answer(document: bytes) -> Answer:
+    """
+    Read a JSON answer or the data of a frame.
+
+    Raises:
+        msgspec.DecodeError: It is none of those that are known.
+    """
+    if is_too_deep(document):  # a model may write it, and Workers AI parse it
+        raise msgspec.DecodeError("nested too deeply")
+    answer = _ANSWER.decode(document)
+    choice = answer.choices[0] if answer.choices else _NO_CHOICE
+    said = choice.message or choice.delta or _NOTHING_SAID
+    # Whoever sends both sends the same text twice.
+    text = _word(answer.response)
+    if not text and answer.choices:
+        text = _word(said.content) or _word(choice.text) or text
+    return Answer(
+        text=text,
+        reasoning=said.reasoning_content or said.reasoning or "",
+        calls=answer.tool_calls or said.tool_calls or (),
+        usage=answer.usage,
+        reason=choice.finish_reason or answer.finish_reason,
+        is_failure=any(
+            bytes(part) not in _NOTHING
+            for part in (answer.error, answer.errors, answer.internalCode)
+        ),
+        is_empty=not (bytes(answer.response) or answer.choices or answer.tool_calls),
+    )
+
+
+def read_code(document: str | bytes) -> int | None:
+    """Read Workers AI's own code from an error; None when there is none."""
+    try:
+        refusal = msgspec.json.decode(document, type=_Refusal)
+    except msgspec.DecodeError:
+        return None
+    listed = [*(refusal.errors or []), *([refusal.error] if refusal.error else [])]
+    return refusal.internalCode or next((error.code for error in listed), None)
+
+
+def read_call(call: Raw) -> Call:
+    """
+    Read a tool call or a piece of one.
+
+    Raises:
+        msgspec.DecodeError: It is none.
+    """
+    read = _CALL.decode(call)
+    name, arguments = read.name, read.arguments
+    if read.function is not None:
+        name, arguments = read.function.name, read.function.arguments
+    return Call(read.index, read.id, name, _word(arguments) or "")
+
+
+def read_usage(usage: Raw) -> Usage | None:
+    """
+    Read what was counted.
+
+    Raises:
+        msgspec.DecodeError: It is no count.
+    """
+    return _USAGE.decode(usage)
+
+
+def find_reason(
+    reason: str | None, usage: Usage | None, max_tokens: int, *, called: bool
+) -> FinishReason | None:
+    """
+    Tell why an answer ended.
+
+    Args:
+        reason: As it came; Workers AI's own answers have none.
+        max_tokens: Tokens, the limit that the completion ran under.
+        called: Whether it holds tool calls.
+
+    Returns:
+        None when there is nothing to tell by.
+    """
+    used = usage.completion_tokens if usage else None
+    known = _REASONS.get(reason or "")
+    if known == "length" or (used is not None and used >= max_tokens):
+        return "length"
+    if called:
+        return "tool_calls"
+    return known or (None if used is None else "stop")
+
+
+def understand(
+    model: str, document: str, max_tokens: int
+) -> tuple[Answer, FinishReason | None, bool | None]:
+    """
+    Read a whole answer.
+
+    Args:
+        model: The id that ran.
+        max_tokens: Tokens, the limit that it ran under.
+
+    Returns:
+        The answer, why it ended, and whether it was cut at the limit; None when there is nothing
+        to tell by.
+
+    Raises:
+        UpstreamError: It is none that Workers AI documents, or says that something failed.
+    """
+    try:
+        answer = read_answer(document.encode())
+        usage = read_usage(answer.usage)
+        if answer.is_empty and not answer.is_failure:
+            raise msgspec.DecodeError("neither text nor tool calls")
+    except msgspec.DecodeError as error:
+        raise UpstreamError(None, model=model) from error
+    if answer.is_failure:
+        raise UpstreamError(read_code(document), model=model)
+    reason = find_reason(answer.reason, usage, max_tokens, called=bool(answer.calls))
+    told = answer.reason is not None or (usage is not None and usage.completion_tokens is not None)
+    return answer, reason, reason == "length" if told else None
+
+
+def _word(value: Raw) -> str | None:
+    """Turn a value into text: text as it is, anything else as JSON."""
+    raw = bytes(value)
+    if raw in (b"", b"null"):
+        return None
+    return _TEXT.decode(raw) if raw.startswith(b'"') else raw.decode()

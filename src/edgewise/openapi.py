@@ -1,0 +1,261 @@
+"""The API's description in OpenAPI 3.1, made from the structs that requests and answers are."""
+
+from collections.abc import Mapping
+from functools import cache
+
+import msgspec
+
+from . import VERSION
+from .cloudflare import Envelope, ListedModel, Search
+from .exchange import Reply
+from .openai import (
+    CHAT_FIELDS,
+    COMPLETION_FIELDS,
+    ONLY,
+    WITHOUT_EFFECT,
+    ChatChunk,
+    ChatCompletion,
+    Extras,
+    ModelList,
+    OpenAIErrorBody,
+    OpenAIModel,
+    TextCompletion,
+)
+from .prompt import Inputs
+from .replies import EVENT_STREAM, JSON, CompletionBody, ErrorBody, HealthBody, json_text
+from .routes import ROUTES, Dialect, Job, dialect_of
+
+Json = dict[str, object]
+
+_MODEL = "@cf/meta/llama-3.1-8b-instruct"
+_MESSAGES = [{"role": "user", "content": "Hello"}]
+_SCHEMAS = "#/components/schemas/"
+
+_ERRORS: Mapping[Dialect, type[msgspec.Struct]] = {
+    Dialect.NATIVE: ErrorBody,
+    Dialect.CLOUDFLARE: Envelope,
+    Dialect.OPENAI: OpenAIErrorBody,
+}
+_STATUSES = {
+    "400": "The request is wrong; the message names the field.",
+    "403": "Workers AI does not let the account use the model.",
+    "404": "There is no such model.",
+    "405": "The path takes other methods.",
+    "410": "The model was retired.",
+    "413": "The body is too long.",
+    "422": "The model cannot give the format asked for.",
+    "429": "No capacity, or the account's daily allocation is used up.",
+    "500": "A fault of ours, or of the deployment's configuration.",
+    "502": "Workers AI failed.",
+    "504": "The model took too long.",
+}
+_WITHOUT_MODEL = ("400", "405", "500")
+_HEADERS = {
+    "x-model": "The id of Workers AI that ran.",
+    "x-max-tokens": "The limit of tokens that the completion ran under.",
+    "x-ignored-fields": "Fields that were sent and do nothing.",
+}
+
+
+@cache
+def describe() -> str:
+    """Describe the API, once."""
+    paths: dict[str, Json] = {}
+    for path, jobs in ROUTES.items():
+        paths[path] = {
+            method.lower(): _operation(path, method, job) for method, job in jobs.items()
+        }
+        parameters = [_PLACES[place] for place in _PLACES if f"{{{place}}}" in path]
+        if parameters:
+            paths[path]["parameters"] = parameters
+    return json_text(
+        {
+            "openapi": "3.1.0",
+            "info": {
+                "title": "Edgewise",
+                "version": VERSION,
+                "description": "Open language models of Workers AI behind an HTTP endpoint, in"
+                " three dialects: its own, Cloudflare's REST API, and OpenAI's.",
+                "license": {"name": "MIT", "identifier": "MIT"},
+            },
+            "servers": [{"url": "/"}],
+            "paths": paths,
+            "components": {"schemas": _schemas()},
+        }
+    )
+
+
+def openapi_reply() -> Reply:
+    """Answer with the description."""
+    return Reply(200, {"content-type": JSON, "cache-control": "no-cache"}, describe())
+
+
+_PLACES: Mapping[str, Json] = {
+    "account": {
+        "name": "account",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[0-9A-Za-z_-]+$"},
+        "example": "my-account",
+        "description": "Anything: a deployment is of one account.",
+    },
+    "model": {
+        "name": "model",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "minLength": 1},
+        "example": _MODEL,
+        "description": "A public id of the catalogue. Its slashes may stand as they are.",
+    },
+}
+
+
+def _schemas() -> dict[str, Json]:
+    """Describe all that is sent and answered."""
+    _, schemas = msgspec.json.schema_components(
+        [
+            *(Inputs, Extras, CompletionBody, HealthBody, ErrorBody),
+            *(Envelope, ListedModel),
+            *(ChatCompletion, ChatChunk, TextCompletion),
+            *(ModelList, OpenAIModel, OpenAIErrorBody),
+        ],
+        ref_template=_SCHEMAS + "{name}",
+        schema_hook=_anything,
+    )
+    inputs, extras = schemas["Inputs"]["properties"], schemas.pop("Extras")["properties"]
+    schemas["Inputs"]["anyOf"] = [{"required": ["messages"]}, {"required": ["prompt"]}]
+    schemas["Inputs"]["example"] = {"messages": _MESSAGES, "max_tokens": 64}
+    for name, fields, asked_by, example in (
+        ("ChatRequest", CHAT_FIELDS, "messages", {"messages": _MESSAGES}),
+        ("CompletionRequest", COMPLETION_FIELDS, "prompt", {"prompt": "Hello"}),
+    ):
+        properties = {key: value for key, value in (inputs | extras).items() if key in fields}
+        properties[asked_by] = properties[asked_by]["anyOf"][0]
+        properties |= {
+            key: {"enum": [None, *allowed]} for key, allowed in ONLY.items() if key in fields
+        }
+        ignored = {key: {"description": "Without effect."} for key in sorted(WITHOUT_EFFECT)}
+        schemas[name] = {
+            "title": name,
+            "description": "As OpenAI's, and the other fields of Workers AI's inputs.",
+            "type": "object",
+            "properties": properties | ignored,
+            "required": ["model", asked_by],
+            "additionalProperties": False,
+            "example": {"model": _MODEL, **example, "max_tokens": 64},
+        }
+    return schemas
+
+
+def _anything(_kind: type) -> Json:
+    return {"description": "any value"}
+
+
+def _operation(path: str, method: str, job: Job) -> Json:
+    summary, answers = _JOBS[job]
+    content = {kind: {"schema": _schema(answer)} for kind, answer in answers.items()}
+    answered: Json = {"description": summary}
+    if method != "HEAD":
+        answered["content"] = content
+    responses: dict[str, Json] = {"200": answered}
+    if job in _GENERATING:
+        answered["headers"] = {
+            name: {"description": text, "schema": {"type": "string"}}
+            for name, text in _HEADERS.items()
+        }
+    if job is Job.LISTEN:
+        responses["204"] = {"description": "It was answered before: stay away."}
+    error = _schema(_ERRORS[dialect_of(path)])
+    for status, description in _STATUSES.items():
+        if (
+            job in _GENERATING
+            or status in _WITHOUT_MODEL
+            or (status == "404" and "{model}" in path)
+        ):
+            told = {} if method == "HEAD" else {"content": {JSON: {"schema": error}}}
+            responses[status] = {"description": description, **told}
+    name = "".join(word.capitalize() for word in job.name.split("_"))
+    place = "InPath" if "{model}" in path and job in (Job.RUN, Job.LISTEN) else ""
+    place += "OfAccount" if "{account}" in path and dialect_of(path) is Dialect.OPENAI else ""
+    operation: Json = {
+        "operationId": name[0].lower() + name[1:] + place + ("Head" if method == "HEAD" else ""),
+        "summary": summary,
+        "responses": responses,
+    }
+    if job in _BODIES:
+        body = {"schema": {"$ref": _SCHEMAS + _BODIES[job]}}
+        operation["requestBody"] = {"required": True, "content": {JSON: body}}
+    if job is Job.LISTEN:
+        operation["parameters"] = [
+            *_query(Inputs, "{model}" in path),
+            {
+                "name": "Last-Event-ID",
+                "in": "header",
+                "schema": {"type": "string", "pattern": "^[!-~]+$"},
+                "description": "What an EventSource sends when it reconnects.",
+            },
+        ]
+    if job is Job.CLOUDFLARE_MODELS:
+        operation["parameters"] = _query(Search, is_model_in_path=False)
+    return operation
+
+
+def _query(struct: type[msgspec.Struct], is_model_in_path: bool) -> list[Json]:
+    """Describe a query: of the fields, those that are neither arrays nor objects."""
+    schema = msgspec.json.schema(struct, schema_hook=_anything)
+    properties = schema["$defs"][struct.__name__]["properties"]
+    found: list[Json] = []
+    for name, schema in properties.items():
+        kinds = [kind for kind in _kinds(schema) if kind.get("type") in _SCALARS]
+        if name == "model" and is_model_in_path or not kinds:
+            continue
+        described: Json = {"name": name, "in": "query", "schema": kinds[0]}
+        if name == "prompt":
+            described |= {"required": True, "example": "Hello"}
+        if name == "stream":
+            described["schema"] = {"type": "boolean", "const": True}
+        found.append(described)
+    return found
+
+
+def _kinds(schema: Json) -> list[Json]:
+    """Take alternatives apart, those within alternatives too."""
+    alternatives = schema.get("anyOf")
+    if not isinstance(alternatives, list):
+        return [schema]
+    return [kind for alternative in alternatives for kind in _kinds(alternative)]
+
+
+_SCALARS = ("string", "integer", "number", "boolean")
+
+
+def _schema(answer: type[msgspec.Struct] | None) -> Json:
+    return {"type": "string"} if answer is None else {"$ref": _SCHEMAS + answer.__name__}
+
+
+_BODIES: Mapping[Job, str] = {
+    Job.RUN: "Inputs",
+    Job.CLOUDFLARE_RUN: "Inputs",
+    Job.CHAT: "ChatRequest",
+    Job.COMPLETE: "CompletionRequest",
+}
+_GENERATING = {*_BODIES, Job.LISTEN}
+_Answers = Mapping[str, type[msgspec.Struct] | None]
+_JOBS: Mapping[Job, tuple[str, _Answers]] = {
+    Job.HEALTH: ("Whether the Worker is up; no model is asked.", {JSON: HealthBody}),
+    Job.OPENAPI: ("This description.", {JSON: None}),
+    Job.RUN: (
+        "A completion, or Workers AI's own stream.",
+        {JSON: CompletionBody, EVENT_STREAM: None},
+    ),
+    Job.LISTEN: ("A stream for an EventSource.", {EVENT_STREAM: None}),
+    Job.CLOUDFLARE_RUN: (
+        "What Workers AI said, finish_reason and truncated beside it; or its stream.",
+        {JSON: Envelope, EVENT_STREAM: None},
+    ),
+    Job.CLOUDFLARE_MODELS: ("The catalogue, as Cloudflare's search lists it.", {JSON: Envelope}),
+    Job.CHAT: ("A chat completion, or its chunks.", {JSON: ChatCompletion, EVENT_STREAM: None}),
+    Job.COMPLETE: ("A completion, or its chunks.", {JSON: TextCompletion, EVENT_STREAM: None}),
+    Job.OPENAI_MODELS: ("The catalogue, as OpenAI lists models.", {JSON: ModelList}),
+    Job.OPENAI_MODEL: ("One model of the catalogue.", {JSON: OpenAIModel}),
+}

@@ -1,0 +1,177 @@
+"""Tools that a model may call, put into the form that Workers AI's schema takes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from .errors import BadRequest
+
+Name = Annotated[str, Meta(min_length=1, description="a string that is not empty")]
+_Description = Annotated[str, Meta(description="a string")]
+_Kind = Annotated[Literal["function"], Meta(description='"function"')]
+_Schema = Annotated[dict[str, object], Meta(description="a JSON Schema of type object")]
+
+# A JSON value's type, as JSON Schema names it.
+_TYPES: Mapping[type, str] = {
+    str: "string",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    list: "array",
+    dict: "object",
+}
+
+
+class Function(msgspec.Struct, frozen=True):
+    """What a tool does and takes."""
+
+    name: Name
+    description: _Description | None = None
+    parameters: _Schema | None = None
+
+
+class Tool(msgspec.Struct, frozen=True):
+    """
+    A tool, as OpenAI words it (`type`, `function`) or flat (`name`, `description`, `parameters`).
+    """
+
+    type: _Kind | None = None
+    function: Annotated[Function, Meta(description="an object with name")] | None = None
+    name: Name | None = None
+    description: _Description | None = None
+    parameters: _Schema | None = None
+
+
+class NamedFunction(msgspec.Struct, frozen=True):
+    """A function, by its name."""
+
+    name: Name
+
+
+class NamedTool(msgspec.Struct, frozen=True):
+    """The one tool that is to be called."""
+
+    type: _Kind
+    function: Annotated[NamedFunction, Meta(description="an object with name")]
+
+
+ToolChoice = Annotated[
+    Literal["auto", "none", "required", "any"] | NamedTool,
+    Meta(description='"auto", "none", "required" or {"type": "function", "function": {"name"}}'),
+]
+
+
+def word_tools(tools: Sequence[Tool]) -> tuple[list[dict[str, object]], list[str]]:
+    """
+    Word tools as Workers AI takes them: each with a description and parameters, each parameter with
+    a type and a description.
+
+    A missing description becomes an empty one. A missing type is told from the schema where it can
+    be: from the values allowed, the first alternative that is not null, or what it refers to.
+
+    Returns:
+        The tools in the form in which they came, OpenAI's or flat; and their names.
+
+    Raises:
+        BadRequest: Names the field.
+
+    Source: `tools` in the model's JSON schema at
+        developers.cloudflare.com/workers-ai/models/llama-3.1-8b-instruct-fp8/
+    """
+    worded: list[dict[str, object]] = []
+    names: list[str] = []
+    for index, tool in enumerate(tools):
+        path = f"tools[{index}]"
+        if (tool.function is None) == (tool.name is None):
+            got = "neither" if tool.name is None else "both"
+            raise BadRequest(f"{path}: expected one of function and name, got {got}", param=path)
+        if tool.function is None:
+            assert tool.name is not None
+            flat = Function(tool.name, tool.description, tool.parameters)
+            worded.append(_word_function(flat, path))
+            names.append(tool.name)
+        else:
+            function = _word_function(tool.function, f"{path}.function")
+            worded.append({"type": "function", "function": function})
+            names.append(tool.function.name)
+    return worded, names
+
+
+def _word_function(function: Function, path: str) -> dict[str, object]:
+    return {
+        "name": function.name,
+        "description": function.description or "",
+        "parameters": _word_parameters(function.parameters or {}, f"{path}.parameters"),
+    }
+
+
+def _word_parameters(schema: Mapping[str, object], path: str) -> dict[str, object]:
+    kind = schema.get("type") or "object"
+    if kind != "object":
+        raise _wrong(f"{path}.type", '"object"')
+    properties = schema.get("properties")
+    properties = {} if properties is None else properties
+    if not isinstance(properties, dict):
+        raise _wrong(f"{path}.properties", "an object")
+    required = schema.get("required")
+    required = [] if required is None else required
+    if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
+        raise _wrong(f"{path}.required", "an array of strings")
+    rest = {name: value for name, value in schema.items() if name != "required"}
+    return {
+        **rest,
+        "type": "object",
+        "properties": {
+            name: _word_parameter(parameter, schema, f"{path}.properties")
+            for name, parameter in properties.items()
+        },
+        **({"required": required} if required else {}),
+    }
+
+
+def _word_parameter(parameter: object, whole: Mapping[str, object], path: str) -> dict[str, object]:
+    # A parameter's name is the caller's text and is not told.
+    if not isinstance(parameter, dict):
+        raise _wrong(path, "an object of JSON Schemas")
+    description = parameter.get("description")
+    if not isinstance(description, str | None):
+        raise _wrong(path, "schemas whose description is a string")
+    kind = _find_type(parameter, whole, len(_TYPES))
+    if kind is None:
+        raise _wrong(path, "schemas with a type")
+    return {**parameter, "type": kind, "description": description or ""}
+
+
+def _find_type(schema: object, whole: Mapping[str, object], hops: int) -> str | None:
+    """
+    Tell the type of what a schema describes.
+
+    Args:
+        whole: What references lead into.
+        hops: How many more references and alternatives are followed.
+    """
+    if not isinstance(schema, dict) or not hops:
+        return None
+    kinds = schema.get("type")
+    kinds = kinds if isinstance(kinds, list) else [kinds]
+    found = [kind for kind in kinds if isinstance(kind, str)]
+    values = schema.get("enum")
+    values = values if isinstance(values, list) else [schema.get("const")]
+    found += [_TYPES[type(value)] for value in values if value is not None]
+    for keyword in ("anyOf", "oneOf", "allOf"):
+        alternatives = schema.get(keyword)
+        if isinstance(alternatives, list):
+            found += [_find_type(each, whole, hops - 1) or "null" for each in alternatives]
+    reference = schema.get("$ref")
+    if isinstance(reference, str) and reference.startswith("#/"):
+        target: object = whole
+        for step in reference.removeprefix("#/").split("/"):
+            target = target.get(step) if isinstance(target, dict) else None
+        found.append(_find_type(target, whole, hops - 1) or "null")
+    return next((kind for kind in found if kind != "null"), None)
+
+
+def _wrong(path: str, wanted: str) -> BadRequest:
+    return BadRequest(f"{path}: expected {wanted}, got something else", param=path)

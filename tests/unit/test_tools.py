@@ -1,0 +1,159 @@
+import json
+from typing import Any
+
+import pytest
+
+from edgewise.errors import BadRequest
+from edgewise.prompt import parse
+from edgewise.settings import Model, Settings
+
+SETTINGS = Settings({"m": Model("m")}, 1_000_000, max_tokens_default=256, max_tokens_ceiling=2048)
+CHAT = {"messages": [{"role": "user", "content": "Hello"}]}
+
+
+def sent(tools: object, **fields: object) -> dict[str, Any]:
+    """What Workers AI is sent for tools."""
+    document = json.dumps(CHAT | {"tools": tools} | fields).encode()
+    inputs = json.loads(parse(document, None, SETTINGS).inputs)
+    assert isinstance(inputs, dict)
+    return inputs
+
+
+def word(parameter: object, **parameters: object) -> object:
+    """How one parameter is sent."""
+    function = {"name": "f", "parameters": {"properties": {"x": parameter}, **parameters}}
+    [tool] = sent([function])["tools"]
+    return tool["parameters"]["properties"]["x"]
+
+
+FULL = {
+    "name": "f",
+    "description": "Does.",
+    "parameters": {
+        "type": "object",
+        "properties": {"x": {"type": "string", "description": "Which."}},
+        "required": ["x"],
+        "additionalProperties": False,
+    },
+}
+
+
+@pytest.mark.parametrize("tool", [FULL, {"type": "function", "function": FULL}])
+def test_whole_tool_is_sent_as_it_came(tool: object) -> None:
+    assert sent([tool])["tools"] == [tool]
+
+
+def test_what_workers_ai_asks_for_is_filled_in() -> None:
+    bare = {"type": "function", "function": {"name": "f", "strict": True}}
+    filled = {
+        "name": "f",
+        "description": "",
+        "parameters": {"type": "object", "properties": {}},
+    }
+
+    assert sent([bare])["tools"] == [{"type": "function", "function": filled}]
+    assert sent([{"name": "f"}])["tools"] == [filled]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "kind"),
+    [
+        ({"type": "integer"}, "integer"),
+        ({"type": ["null", "number"]}, "number"),
+        ({"enum": [None, "a", "b"]}, "string"),
+        ({"enum": [True]}, "boolean"),
+        ({"const": 5}, "integer"),
+        ({"anyOf": [{"type": "null"}, {"type": "array"}]}, "array"),
+        ({"oneOf": [{"$ref": "#/$defs/Size"}]}, "object"),
+        ({"allOf": [{}, {"type": "string"}]}, "string"),
+        ({"$ref": "#/$defs/Size"}, "object"),
+        ({"$ref": "#/$defs/Kind"}, "string"),
+    ],
+)
+def test_type_of_a_parameter_is_told_from_its_schema(
+    parameter: dict[str, object], kind: str
+) -> None:
+    definitions = {"Size": {"type": "object"}, "Kind": {"enum": ["a"]}}
+
+    assert word(parameter, **{"$defs": definitions}) == parameter | {
+        "type": kind,
+        "description": "",
+    }
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        {},
+        {"type": "null"},
+        {"type": 5},
+        {"enum": [None]},
+        {"enum": 5},
+        {"anyOf": []},
+        {"anyOf": [5]},
+        {"$ref": "#/nowhere/at/all"},
+        {"$ref": "elsewhere.json"},
+        {"$ref": "#/$defs/Loop"},
+        {"type": "string", "description": 5},
+        True,
+        "string",
+    ],
+    ids=str,
+)
+def test_parameter_without_a_type_is_refused(parameter: object) -> None:
+    with pytest.raises(BadRequest) as caught:
+        word(parameter, **{"$defs": {"Loop": {"$ref": "#/$defs/Loop"}}})
+
+    assert caught.value.param == "tools[0].parameters.properties"
+
+
+@pytest.mark.parametrize(
+    ("tool", "param"),
+    [
+        (5, "tools[0]"),
+        ({}, "tools[0]"),
+        ({"type": "function"}, "tools[0]"),
+        ({"name": "f", "function": {"name": "f"}}, "tools[0]"),
+        ({"type": "web_search", "function": {"name": "f"}}, "tools[0].type"),
+        ({"type": "function", "function": {}}, "tools[0].function.name"),
+        ({"name": ""}, "tools[0].name"),
+        ({"name": "f", "description": 5}, "tools[0].description"),
+        ({"name": "f", "parameters": []}, "tools[0].parameters"),
+        ({"name": "f", "parameters": {"type": "array"}}, "tools[0].parameters.type"),
+        ({"name": "f", "parameters": {"properties": []}}, "tools[0].parameters.properties"),
+        ({"name": "f", "parameters": {"required": "x"}}, "tools[0].parameters.required"),
+        ({"name": "f", "parameters": {"required": [5]}}, "tools[0].parameters.required"),
+    ],
+)
+def test_tool_that_is_wrong_is_named(tool: object, param: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        sent([tool])
+
+    assert caught.value.param == param
+    assert caught.value.message.startswith(param)
+
+
+def test_number_out_of_range_amid_a_schema_is_refused_with_the_field() -> None:
+    document = json.dumps(CHAT | {"tools": [{"name": "f", "parameters": {"x": [0]}}]})
+
+    with pytest.raises(BadRequest) as caught:
+        parse(document.replace("[0]", "[1e999]").encode(), None, SETTINGS)
+
+    assert caught.value.message == (
+        "tools[0].parameters: expected a JSON Schema of type object, got something else in it"
+    )
+    assert caught.value.param == "tools[0].parameters"
+
+
+@pytest.mark.parametrize("name", ["tools", "functions"])
+def test_prompt_takes_no_tools(name: str) -> None:
+    document = {"prompt": "Hello", name: [{"name": "f", "code": "x"}]}
+
+    with pytest.raises(BadRequest, match=f"^{name}: expected only with messages"):
+        parse(json.dumps(document).encode(), None, SETTINGS)
+
+
+def test_functions_as_code_are_sent() -> None:
+    functions = [{"name": "f", "code": "() => 5"}]
+
+    assert sent([], functions=functions) == CHAT | {"functions": functions, "max_tokens": 256}
