@@ -1,38 +1,40 @@
-"""
-The OpenAI view: chat completions and completions in, their objects and chunks out.
+"""The OpenAI view: chat completions and completions in, their objects and chunks out."""
 
-Source: the types of the openai libraries, which are generated from OpenAI's own API description.
-"""
-
-import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, UnsetType
+from msgspec import UNSET, Meta
 
 from .answers import (
     Answer,
-    Call,
     FinishReason,
-    Usage,
-    find_reason,
-    read_answer,
     read_call,
-    read_code,
     read_usage,
     understand,
 )
-from .errors import BadRequest, EdgewiseError, UpstreamError
+from .chunks import Chunks, Stopper
+from .errors import BadRequest, EdgewiseError
 from .exchange import Reply, Request, Rewritten, Stream
 from .fields import decode, descriptions, unknown_fields
 from .inference import Outcome
 from .models import serving
+from .openai_objects import (
+    CallWriter,
+    ChatCompletion,
+    ChatMessage,
+    Choice,
+    Heading,
+    ModelList,
+    OpenAIModel,
+    TextChoice,
+    TextCompletion,
+    word_error,
+    word_usage,
+)
 from .prompt import EXPECTED, FIELDS, Flag, Generation, Inputs, MaxTokens, find_ignored, generate
 from .replies import common_headers, json_reply, stream_headers
 from .settings import Model, Settings
-from .sse import DONE, Lines
 
 _StopText = Annotated[str, Meta(min_length=1, description="a string that is not empty")]
 _STOP = "a string that is not empty, or an array of 1 to 4"
@@ -108,159 +110,6 @@ _EXTRAS_EXPECTED = {"": "an object", **descriptions(Extras)}
 _LONGEST_NAME = 64
 
 
-class FunctionCall(msgspec.Struct, omit_defaults=True):
-    """A function that is called, or a piece of the call."""
-
-    name: str | UnsetType = UNSET
-    arguments: str | UnsetType = UNSET
-
-
-class ChatToolCall(msgspec.Struct):
-    """A call in a message."""
-
-    id: str
-    type: Literal["function"]
-    function: FunctionCall
-
-
-class ToolCallDelta(msgspec.Struct):
-    """A call in a chunk, or a piece of one."""
-
-    index: int
-    function: FunctionCall
-    id: str | UnsetType = UNSET
-    type: Literal["function"] | UnsetType = UNSET
-
-
-class ChatMessage(msgspec.Struct):
-    """The assistant's turn."""
-
-    role: Literal["assistant"]
-    content: str | None
-    refusal: None = None
-    reasoning_content: str | UnsetType = UNSET
-    tool_calls: list[ChatToolCall] | UnsetType = UNSET
-
-
-class Choice(msgspec.Struct):
-    """The one answer."""
-
-    index: int
-    message: ChatMessage
-    finish_reason: FinishReason
-    logprobs: None = None
-
-
-class TextChoice(msgspec.Struct):
-    """The one answer to a prompt, or a piece of it."""
-
-    index: int
-    text: str
-    finish_reason: FinishReason | None
-    logprobs: None = None
-
-
-class Delta(msgspec.Struct, omit_defaults=True):
-    """A piece of the assistant's turn."""
-
-    role: Literal["assistant"] | UnsetType = UNSET
-    content: str | UnsetType = UNSET
-    reasoning_content: str | UnsetType = UNSET
-    tool_calls: list[ToolCallDelta] | UnsetType = UNSET
-
-
-class DeltaChoice(msgspec.Struct):
-    """A piece of the one answer."""
-
-    index: int
-    delta: Delta
-    finish_reason: FinishReason | None
-    logprobs: None = None
-
-
-class TokenUsage(msgspec.Struct):
-    """Tokens, as Workers AI counted them."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-    prompt_tokens_details: Raw | UnsetType = UNSET
-
-
-class ChatCompletion(msgspec.Struct):
-    """An answer to messages."""
-
-    id: str
-    object: Literal["chat.completion"]
-    created: int
-    model: str
-    choices: list[Choice]
-    usage: TokenUsage | UnsetType = UNSET
-
-
-class TextCompletion(msgspec.Struct):
-    """An answer to a prompt; also a chunk of one."""
-
-    id: str
-    object: Literal["text_completion"]
-    created: int
-    model: str
-    choices: list[TextChoice]
-    usage: TokenUsage | None | UnsetType = UNSET
-
-
-class ChatChunk(msgspec.Struct):
-    """A chunk of an answer to messages."""
-
-    id: str
-    object: Literal["chat.completion.chunk"]
-    created: int
-    model: str
-    choices: list[DeltaChoice]
-    usage: TokenUsage | None | UnsetType = UNSET
-
-
-class OpenAIModel(msgspec.Struct):
-    """
-    A model of the catalogue.
-
-    Attributes:
-        created: Seconds since 1970; Workers AI tells of no model when it was made, so 0.
-        context_window: Tokens; absent when the deployment does not tell.
-    """
-
-    id: str
-    object: Literal["model"]
-    created: int
-    owned_by: str
-    capabilities: list[str]
-    served_by: list[str]
-    context_window: int | UnsetType = UNSET
-
-
-class ModelList(msgspec.Struct):
-    """The catalogue."""
-
-    object: Literal["list"]
-    data: list[OpenAIModel]
-
-
-class OpenAIError(msgspec.Struct):
-    """What went wrong, in the words that OpenAI's clients read."""
-
-    message: str
-    type: str
-    param: str | None
-    code: str
-    upstream_code: int | UnsetType = UNSET
-
-
-class OpenAIErrorBody(msgspec.Struct):
-    """The one shape of an error; a stream that breaks ends with one, too."""
-
-    error: OpenAIError
-
-
 def parse_chat(document: bytes, settings: Settings) -> Generation:
     """
     Read the body of a chat completion.
@@ -327,23 +176,6 @@ def _is_same(value: object, allowed: object) -> bool:
     return type(value) is type(allowed) and value == allowed
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
-    """
-    What all chunks of an answer have in common.
-
-    Attributes:
-        is_chat: Whether it answers messages, not a prompt.
-        model: The id that ran.
-        created: Seconds since 1970.
-    """
-
-    is_chat: bool
-    id: str
-    created: int
-    model: str
-
-
 def chat_reply(request: Request, generation: Generation, outcome: Outcome) -> Reply:
     """
     Answer with a chat completion, or with its chunks.
@@ -393,7 +225,7 @@ def _complete(
         text = stopper.feed(text) + stopper.close()
     if stopper.has_stopped:
         reason = "stop"
-    usage = _word_usage(read_usage(answer.usage)) or UNSET
+    usage = word_usage(read_usage(answer.usage)) or UNSET
     if not heading.is_chat:
         choices = [TextChoice(0, text or "", reason)]
         return TextCompletion(
@@ -411,259 +243,6 @@ def _complete(
         [Choice(0, message, reason)],
         usage,
     )
-
-
-class Stopper:
-    """Lets text through up to the first stop text, and holds back what may be the start of one."""
-
-    def __init__(self, stop: Sequence[str]) -> None:
-        self._stop = stop
-        self._held = ""
-        self.has_stopped = False
-
-    def feed(self, text: str) -> str:
-        """
-        Take some text.
-
-        Returns:
-            What of it, and of what was held back, certainly comes before any stop text.
-        """
-        if not self._stop:
-            return text
-        if self.has_stopped:
-            return ""
-        text = self._held + text
-        ends = [at for at in map(text.find, self._stop) if at >= 0]
-        if ends:
-            self.has_stopped, self._held = True, ""
-            return text[: min(ends)]
-        held = max(_overlap(text, stop) for stop in self._stop)
-        self._held = text[len(text) - held :]
-        return text[: len(text) - held]
-
-    def close(self) -> str:
-        """Take what was held back: nothing follows it any more."""
-        held, self._held = self._held, ""
-        return held
-
-
-def _overlap(text: str, stop: str) -> int:
-    """Tell how much of a text's end is the beginning of a stop text."""
-    longest = min(len(stop) - 1, len(text))
-    return next((size for size in range(longest, 0, -1) if text.endswith(stop[:size])), 0)
-
-
-class CallWriter:
-    """Words tool calls as OpenAI does, whichever way a model numbers them."""
-
-    def __init__(self, answer_id: str) -> None:
-        """
-        Args:
-            answer_id: What the ids of calls are made of that come without one.
-        """
-        self._answer_id = answer_id
-        self._ids: list[str] = []
-        self._numbers: dict[int, int] = {}  # theirs to ours
-
-    @property
-    def has_called(self) -> bool:
-        """Whether there was any."""
-        return bool(self._ids)
-
-    def whole(self, call: Call) -> ChatToolCall:
-        """Word a call that came in one piece."""
-        return ChatToolCall(
-            self._open(call), "function", FunctionCall(call.name or "", call.arguments)
-        )
-
-    def piece(self, call: Call) -> ToolCallDelta | None:
-        """
-        Word a call or a piece of one.
-
-        Returns:
-            None when it says nothing, as the last one of some models.
-        """
-        if not (call.name or call.arguments):
-            return None
-        number = len(self._ids) - 1
-        if call.index is not None:
-            number = self._numbers.get(call.index, len(self._ids))
-        is_known = 0 <= number < len(self._ids)
-        # Some models give every call the same number, or none; but each has its own name or id.
-        if is_known and (not call.name or call.id == self._ids[number]):
-            return ToolCallDelta(number, FunctionCall(arguments=call.arguments))
-        call_id = self._open(call)
-        function = FunctionCall(call.name or "", call.arguments)
-        return ToolCallDelta(len(self._ids) - 1, function, call_id, "function")
-
-    def _open(self, call: Call) -> str:
-        number = len(self._ids)
-        if call.index is not None:
-            self._numbers[call.index] = number
-        self._ids.append(call.id or f"call-{number}-{self._answer_id}")
-        return self._ids[-1]
-
-
-class Chunks:
-    """Rewrites a stream of Workers AI into OpenAI's chunks, a Rewriter."""
-
-    def __init__(self, heading: Heading, generation: Generation) -> None:
-        self.is_over = False
-        self._heading = heading
-        self._generation = generation
-        self._lines = Lines()
-        self._stopper = Stopper(generation.stop)
-        self._calls = CallWriter(heading.id)
-        self._usage = Raw(b"null")
-        self._reason: str | None = None
-        self._has_begun = not heading.is_chat
-        self._has_finished = False
-
-    def feed(self, chunk: bytes) -> bytes:
-        """Rewrite what came. Texts that came together leave together."""
-        return self._take(self._lines.feed(chunk))
-
-    def close(self) -> bytes:
-        """
-        Say the rest.
-
-        A stream that ended without `[DONE]` or a finish reason was cut off on its way.
-        """
-        said = self._take(self._lines.close())
-        if self.is_over:
-            return said
-        if self._reason is None and not self._has_finished:
-            return said + self.break_off()
-        return said + self._finish()
-
-    def break_off(self) -> bytes:
-        """Say that the stream broke: an error, never a finish reason."""
-        return self._fail(None)
-
-    def _take(self, frames: Sequence[bytes]) -> bytes:
-        said: list[bytes] = []
-        text: list[str] = []
-        for data in frames:
-            if self.is_over:
-                break
-            if data == DONE:
-                said += [self._say(text), self._finish()]
-                break
-            try:
-                answer = read_answer(data)
-                calls = [self._calls.piece(read_call(call)) for call in answer.calls]
-            except msgspec.DecodeError:
-                # What it holds is no text that a reader of Workers AI's streams would find.
-                logging.getLogger("edgewise").warning("a frame that cannot be read was left out")
-                continue
-            if answer.is_failure:
-                said += [self._say(text), self._fail(read_code(data))]
-                break
-            self._reason = answer.reason or self._reason
-            if bytes(answer.usage) != b"null":
-                self._usage = answer.usage
-            if answer.reasoning and not self._stopper.has_stopped:
-                said += [self._say(text), self._delta(Delta(reasoning_content=answer.reasoning))]
-            if answer.text:
-                text.append(self._stopper.feed(answer.text))
-            pieces = [call for call in calls if call is not None]
-            if pieces and not self._stopper.has_stopped:
-                said += [self._say(text), self._delta(Delta(tool_calls=pieces))]
-            if self._stopper.has_stopped and not self._has_finished:
-                said += [self._say(text), self._stop()]
-        if not self.is_over:
-            said.append(self._say(text))
-        return b"".join(said)
-
-    def _say(self, text: list[str]) -> bytes:
-        """Say the text that gathered, and forget it."""
-        joined = "".join(text)
-        text.clear()
-        if not joined or self._has_finished:
-            return b""
-        if not self._heading.is_chat:
-            return self._chunk([TextChoice(0, joined, None)])
-        return self._delta(Delta(content=joined))
-
-    def _delta(self, delta: Delta) -> bytes:
-        return self._begin() + self._chunk([DeltaChoice(0, delta, None)])
-
-    def _begin(self) -> bytes:
-        """Open the assistant's turn, once."""
-        if self._has_begun:
-            return b""
-        self._has_begun = True
-        return self._chunk([DeltaChoice(0, Delta("assistant", ""), None)])
-
-    def _stop(self) -> bytes:
-        """End at a stop text; the usage is still to come, where it is wanted."""
-        if not self._generation.include_usage:
-            return self._finish()
-        return self._say_reason("stop")
-
-    def _finish(self) -> bytes:
-        """End well."""
-        usage = _usage_or_none(self._usage)
-        held = [] if self._has_finished else [self._stopper.close()]
-        said = self._say(held)
-        reason = find_reason(
-            self._reason, usage, self._generation.max_tokens, called=self._calls.has_called
-        )
-        said += self._say_reason("stop" if self._stopper.has_stopped else reason or "stop")
-        worded = _word_usage(usage)
-        if self._generation.include_usage and worded is not None:
-            said += self._chunk([], worded)
-        self.is_over = True
-        return said + b"data: [DONE]\n\n"
-
-    def _say_reason(self, reason: FinishReason) -> bytes:
-        if self._has_finished:
-            return b""
-        begun = self._begin()
-        self._has_finished = True
-        if not self._heading.is_chat:
-            return self._chunk([TextChoice(0, "", reason)])
-        return begun + self._chunk([DeltaChoice(0, Delta(), reason)])
-
-    def _fail(self, code: int | None) -> bytes:
-        said = b"" if self._has_finished else self._say([self._stopper.close()])
-        self.is_over = True
-        error = UpstreamError(code, model=self._heading.model)
-        if code is None:
-            error.message = f"the answer broke off ({self._heading.model})"
-        return said + b"data: " + msgspec.json.encode(_word_error(error)) + b"\n\n"
-
-    def _chunk(
-        self, choices: Sequence[DeltaChoice | TextChoice], usage: TokenUsage | None = None
-    ) -> bytes:
-        heading = self._heading
-        kind = "chat.completion.chunk" if heading.is_chat else "text_completion"
-        chunk = {
-            "id": heading.id,
-            "object": kind,
-            "created": heading.created,
-            "model": heading.model,
-            "choices": choices,
-        }
-        if self._generation.include_usage:
-            chunk["usage"] = usage
-        return b"data: " + msgspec.json.encode(chunk) + b"\n\n"
-
-
-def _usage_or_none(usage: Raw) -> Usage | None:
-    try:
-        return read_usage(usage)
-    except msgspec.DecodeError:
-        return None
-
-
-def _word_usage(usage: Usage | None) -> TokenUsage | None:
-    """Word a count as OpenAI does, where it has both parts."""
-    if usage is None or usage.prompt_tokens is None or usage.completion_tokens is None:
-        return None
-    prompt, completion = int(usage.prompt_tokens), int(usage.completion_tokens)
-    details = usage.prompt_tokens_details
-    return TokenUsage(prompt, completion, prompt + completion, details if details else UNSET)
 
 
 def models_reply(models: Mapping[str, Model]) -> Reply:
@@ -693,14 +272,4 @@ def _list(model: Model) -> OpenAIModel:
 
 def openai_error(error: EdgewiseError, headers: Mapping[str, str]) -> Reply:
     """Word an error."""
-    return json_reply(error.status, _word_error(error), headers)
-
-
-_TYPES = {403: "permission_error", 429: "rate_limit_error"}
-
-
-def _word_error(error: EdgewiseError) -> OpenAIErrorBody:
-    usual = "invalid_request_error" if error.status < 500 else "server_error"
-    kind = _TYPES.get(error.status, usual)
-    upstream = UNSET if error.upstream_code is None else error.upstream_code
-    return OpenAIErrorBody(OpenAIError(error.message, kind, error.param, error.code, upstream))
+    return json_reply(error.status, word_error(error), headers)

@@ -8,14 +8,10 @@ import msgspec
 from . import VERSION
 from .cloudflare import Envelope, ListedModel, Search
 from .exchange import Reply
-from .openai import (
-    CHAT_FIELDS,
-    COMPLETION_FIELDS,
-    ONLY,
-    WITHOUT_EFFECT,
+from .openai import CHAT_FIELDS, COMPLETION_FIELDS, ONLY, WITHOUT_EFFECT, Extras
+from .openai_objects import (
     ChatChunk,
     ChatCompletion,
-    Extras,
     ModelList,
     OpenAIErrorBody,
     OpenAIModel,
@@ -30,6 +26,86 @@ Json = dict[str, object]
 _MODEL = "@cf/meta/llama-3.1-8b-instruct"
 _MESSAGES = [{"role": "user", "content": "Hello"}]
 _SCHEMAS = "#/components/schemas/"
+_USAGE = {"prompt_tokens": 16, "completion_tokens": 4, "total_tokens": 20}
+_HEAD = {"created": 1_795_379_373, "model": f"{_MODEL}-fast"}
+_REFUSED = "temperature: expected a number from 0 to 5, got a string"
+_LISTED = {
+    "id": _MODEL,
+    "object": "model",
+    "created": 0,
+    "owned_by": "meta",
+    "capabilities": ["tools"],
+    "served_by": [f"{_MODEL}-fast"],
+    "context_window": 128_000,
+}
+_EXAMPLES: Mapping[str, Json] = {
+    "Inputs": {"messages": _MESSAGES, "max_tokens": 4},
+    "ChatRequest": {"model": _MODEL, "messages": _MESSAGES, "max_tokens": 4},
+    "CompletionRequest": {"model": _MODEL, "prompt": "Hello", "max_tokens": 4},
+    "CompletionBody": {
+        "model": f"{_MODEL}-fast",
+        "response": "I am a local",
+        "usage": _USAGE,
+        "finish_reason": "length",
+        "truncated": True,
+    },
+    "HealthBody": {"status": "ok", "version": VERSION, "model": _MODEL},
+    "ErrorBody": {
+        "error": {"code": "invalid_request", "message": _REFUSED, "param": "temperature"}
+    },
+    "Envelope": {
+        "result": {
+            "response": "I am a local",
+            "usage": _USAGE,
+            "finish_reason": "length",
+            "truncated": True,
+        },
+        "success": True,
+        "errors": [],
+        "messages": [],
+    },
+    "ChatCompletion": {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        **_HEAD,
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "I am a local", "refusal": None},
+                "finish_reason": "length",
+                "logprobs": None,
+            }
+        ],
+        "usage": _USAGE,
+    },
+    "ChatChunk": {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        **_HEAD,
+        "choices": [
+            {"index": 0, "delta": {"content": "I"}, "finish_reason": None, "logprobs": None}
+        ],
+    },
+    "TextCompletion": {
+        "id": "cmpl-1",
+        "object": "text_completion",
+        **_HEAD,
+        "choices": [
+            {"index": 0, "text": "I am a local", "finish_reason": "length", "logprobs": None}
+        ],
+        "usage": _USAGE,
+    },
+    "OpenAIModel": _LISTED,
+    "ModelList": {"object": "list", "data": [_LISTED]},
+    "OpenAIErrorBody": {
+        "error": {
+            "message": _REFUSED,
+            "type": "invalid_request_error",
+            "param": "temperature",
+            "code": "invalid_request",
+        }
+    },
+}
 
 _ERRORS: Mapping[Dialect, type[msgspec.Struct]] = {
     Dialect.NATIVE: ErrorBody,
@@ -124,10 +200,9 @@ def _schemas() -> dict[str, Json]:
     )
     inputs, extras = schemas["Inputs"]["properties"], schemas.pop("Extras")["properties"]
     schemas["Inputs"]["anyOf"] = [{"required": ["messages"]}, {"required": ["prompt"]}]
-    schemas["Inputs"]["example"] = {"messages": _MESSAGES, "max_tokens": 64}
-    for name, fields, asked_by, example in (
-        ("ChatRequest", CHAT_FIELDS, "messages", {"messages": _MESSAGES}),
-        ("CompletionRequest", COMPLETION_FIELDS, "prompt", {"prompt": "Hello"}),
+    for name, fields, asked_by in (
+        ("ChatRequest", CHAT_FIELDS, "messages"),
+        ("CompletionRequest", COMPLETION_FIELDS, "prompt"),
     ):
         properties = {key: value for key, value in (inputs | extras).items() if key in fields}
         properties[asked_by] = properties[asked_by]["anyOf"][0]
@@ -142,8 +217,9 @@ def _schemas() -> dict[str, Json]:
             "properties": properties | ignored,
             "required": ["model", asked_by],
             "additionalProperties": False,
-            "example": {"model": _MODEL, **example, "max_tokens": 64},
         }
+    for name, example in _EXAMPLES.items():
+        schemas[name]["examples"] = [example]
     return schemas
 
 

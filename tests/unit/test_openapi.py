@@ -7,7 +7,7 @@ from jsonschema import Draft202012Validator
 
 from edgewise import openapi
 from edgewise.routes import ROUTES, Job, resolve
-from tests.unit.scripted import Corridor, body_of, completion
+from tests.unit.scripted import BASE, Corridor, body_of, completion
 
 DOCUMENT = json.loads(openapi.describe())
 OPERATIONS = [
@@ -87,20 +87,61 @@ def test_what_is_referred_to_is_there_and_is_used() -> None:
     assert unused <= {"ChatChunk", "ListedModel", "DeltaChoice"}
 
 
+SCHEMAS = DOCUMENT["components"]["schemas"]
+EXAMPLES = [
+    (name, example) for name, schema in SCHEMAS.items() for example in schema.get("examples", [])
+]
+
+
+@pytest.mark.parametrize(("name", "example"), EXAMPLES, ids=[name for name, _ in EXAMPLES])
+def test_example_fits_its_schema(name: str, example: object) -> None:
+    schema = {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
+
+    assert list(Draft202012Validator(schema).iter_errors(example)) == []
+
+
+def test_all_that_is_sent_and_answered_has_an_example() -> None:
+    contents = [
+        content
+        for _, _, operation in OPERATIONS
+        for told in (operation.get("requestBody"), *operation["responses"].values())
+        for content in (told or {}).get("content", {}).values()
+    ]
+    names = {name.rpartition("/")[2] for content in contents for name in references(content)}
+
+    assert names <= {name for name, _ in EXAMPLES}
+
+
 @pytest.mark.parametrize(
-    ("job", "name"),
+    ("path", "name"),
     [
         ("/run", "Inputs"),
+        (f"/client/v4/accounts/abc/ai/run/{BASE}", "Inputs"),
         ("/v1/chat/completions", "ChatRequest"),
         ("/v1/completions", "CompletionRequest"),
     ],
 )
-def test_example_of_a_request_fits_its_schema_and_is_taken(
-    corridor: Corridor, job: str, name: str
-) -> None:
-    example = DOCUMENT["components"]["schemas"][name]["example"]
-    schema = {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
+def test_example_of_a_request_is_taken(corridor: Corridor, path: str, name: str) -> None:
     corridor.ai.answers = [completion(response="Hi")]
 
-    assert list(Draft202012Validator(schema).iter_errors(example)) == []
-    assert corridor.run(example, job).status == 200
+    assert corridor.run(SCHEMAS[name]["examples"][0], path).status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "asked"),
+    [
+        ("/run", "CompletionBody", {}),
+        (f"/client/v4/accounts/abc/ai/run/{BASE}", "Envelope", {}),
+        ("/v1/completions", "TextCompletion", {"model": BASE}),
+    ],
+)
+def test_answer_fits_its_schema(
+    corridor: Corridor, path: str, name: str, asked: dict[str, object]
+) -> None:
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+    corridor.ai.answers = [completion(response="Hi", usage=usage)]
+    schema = {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
+
+    answer = body_of(corridor.run({"prompt": "Hello"} | asked, path))
+
+    assert list(Draft202012Validator(schema).iter_errors(answer)) == []
