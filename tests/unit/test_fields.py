@@ -53,8 +53,27 @@ def test_brackets_that_do_not_nest_are_not_deep(document: bytes) -> None:
     assert not is_too_deep(document)
 
 
-def test_measuring_takes_no_memory_to_speak_of() -> None:
-    document = b'{"prompt":"' + b"\\n" * 500_000 + b'","x":[' + b"[]," * 100 + b"0]}"
+@pytest.mark.parametrize("around", [0, MAX_DEPTH - 2, MAX_DEPTH - 1])
+@pytest.mark.parametrize("inner", ['"', '"[', '[""]', '\\"]', '"\\\\'], ids=repr)
+def test_depth_of_long_documents_is_measured_as_it_is(inner: str, around: int) -> None:
+    value: object = [f"{inner}{number}" for number in range(30_000)]
+    for _ in range(around):
+        value = [value, "]"]
+
+    assert is_too_deep(json.dumps([value]).encode()) == (around + 2 > MAX_DEPTH)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b'{"prompt":"' + b"\\n" * 500_000 + b'","x":[' + b"[]," * 100 + b"0]}",
+        b'""' * 500_000 + b"[" * 100,
+        b'"["[' * 250_000,
+        b'"[[[["[[[[[' * 100_000,
+    ],
+    ids=["escapes", "empty strings", "brackets in strings and out", "more of them"],
+)
+def test_measuring_takes_no_memory_to_speak_of(document: bytes) -> None:
     tracemalloc.start()
 
     is_too_deep(document)
