@@ -184,7 +184,9 @@ class Chunks:
         return begun + self._chunk([DeltaChoice(0, Delta(), reason)])
 
     def _fail(self, code: int | None) -> bytes:
-        said = b"" if self._has_finished else self._say([self._stopper.close()])
+        if self._has_finished:  # a stop text came before: only the usage is missing
+            return self._finish()
+        said = self._say([self._stopper.close()])
         self.is_over = True
         error = UpstreamError(code, model=self._heading.model)
         if code is None:

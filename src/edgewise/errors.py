@@ -161,8 +161,11 @@ MEANINGS: Mapping[int, Meaning] = {
     5016: Meaning(403, "upstream_forbidden", "the account has not agreed to the model's licence"),
     5018: _FORBIDDEN,
     5019: Meaning(400, "upstream_sdk_deprecated", "Workers AI no longer takes this SDK version"),
+    # LiteLLM knows it by "model's maximum context limit".
     5021: Meaning(
-        400, "context_length_exceeded", "prompt and max_tokens exceed the model's context window"
+        400,
+        "context_length_exceeded",
+        "prompt and max_tokens exceed the model's maximum context limit",
     ),
     5024: Meaning(422, "upstream_json_mode_failed", "JSON mode could not be met"),
     5025: Meaning(422, "upstream_json_schema_unsupported", "the model takes no JSON schema"),

@@ -45,8 +45,8 @@ def check_window(model: Model, text: list[str], max_tokens: int, param: str) -> 
     words = sum(len(part.split()) for part in text) if longest >= 2 * room - 1 else 1
     if words > room:
         raise ContextLengthExceeded(
-            f"{param}: expected prompt and completion to fit into the {model.context_window} tokens"
-            f" of {model.id}, got a prompt of at least {words} and up to {max_tokens} for the"
-            " completion",
+            f"{param}: expected prompt and completion to fit into the model's maximum context limit"
+            f" of {model.context_window} tokens, got a prompt of at least {words} and up to"
+            f" {max_tokens} for the completion",
             param=param,
         )

@@ -771,13 +771,17 @@ def test_usage_is_waited_for_behind_a_stop_text_when_it_is_asked_for(corridor: C
     assert (told[-2]["usage"], told[-1]) == (USAGE, "[DONE]")
 
 
-def test_break_behind_a_stop_text_takes_nothing_back(corridor: Corridor) -> None:
-    told = stream(
-        corridor, {"response": "a END"}, stop="END", stream_options={"include_usage": True}
-    )
+@pytest.mark.parametrize("how", ["close", "break_off"])
+def test_break_behind_a_stop_text_takes_nothing_back(corridor: Corridor, how: str) -> None:
+    corridor.ai.answers = [Answer(200, Stream(object()))]
+    reply = chat(corridor, stream=True, stop="END", stream_options={"include_usage": True})
+    assert isinstance(reply.body, Rewritten)
+    rewriter = reply.body.rewriter
 
-    assert choices(told)[-1] == {"finish_reason": "stop"}
-    assert told[-1] == "[DONE]"
+    told = rewriter.feed(b'data: {"response":"a END"}\n\n') + getattr(rewriter, how)()
+
+    assert choices(events(told))[-1] == {"finish_reason": "stop"}
+    assert events(told)[-1] == "[DONE]"
 
 
 def test_json_that_came_for_a_stream_becomes_chunks(corridor: Corridor) -> None:
