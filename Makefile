@@ -13,6 +13,7 @@ test: prepare-tests
 	$(IN_VENV) -m coverage run -m pytest tests/unit
 	$(IN_VENV) -m coverage report
 	$(IN_VENV) -m pytest tests/worker
+	$(IN_VENV) -m pytest tests/clients
 
 check: prepare-tools
 	.venv/bin/ruff format --check $(PATHS)
@@ -36,6 +37,9 @@ lock:
 	  --no-annotate --group tools --output-file requirements/tools.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-annotate --group engine --output-file requirements/engine.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-annotate --group clients --constraints requirements/tools.txt \
+	  --output-file requirements/clients.txt
 	uv pip compile --quiet --universal --python-version 3.14 --generate-hashes --no-header \
 	  --no-annotate --output-file requirements/worker.txt pyproject.toml
 
@@ -56,7 +60,7 @@ prepare: python
 	@$(PYTHON) local/prepare.py
 
 prepare-tests: python
-	@$(PYTHON) local/prepare.py tools npm vendor runtime engine
+	@$(PYTHON) local/prepare.py tools npm vendor runtime engine clients
 
 prepare-tools: python
 	@$(PYTHON) local/prepare.py tools

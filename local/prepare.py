@@ -30,6 +30,7 @@ PYTHON_MODULES = ROOT / "python_modules"
 BUILD = ROOT / ".build"
 RUNTIME = BUILD / "runtime"
 ENGINE = BUILD / "engine"
+CLIENTS = BUILD / "clients"
 LOGS = BUILD / "logs"
 WORKERD = RUNTIME / "workerd"
 WORKERS_AI = ROOT / "local" / "workers_ai"
@@ -248,6 +249,15 @@ def make_engine(run: Shell) -> None:
     )
 
 
+def make_clients(run: Shell) -> None:
+    """Install the clients that tests/clients runs; of what .venv has too, the versions are its."""
+    run(
+        VENV / "bin" / "python",
+        *("-m", "pip", "install", *_PIP_OPTIONS, "--requirement", "requirements/clients.txt"),
+        *("--target", CLIENTS, "--no-compile", "--only-binary", ":all:"),
+    )
+
+
 def check_versions(node_modules: Path, workerd: Path) -> None:
     """
     Check that wrangler, workerd and pyodide belong together.
@@ -284,6 +294,7 @@ _PACKAGES = (ROOT / "package.json", ROOT / "package-lock.json", ROOT / ".npmrc")
 _TOOLS_LOCK = ROOT / "requirements" / "tools.txt"
 _WORKER_LOCK = ROOT / "requirements" / "worker.txt"
 _ENGINE_LOCK = ROOT / "requirements" / "engine.txt"
+_CLIENTS_LOCK = ROOT / "requirements" / "clients.txt"
 STEPS = {
     "tools": Step(
         "Python tools, Node among them",
@@ -312,6 +323,7 @@ STEPS = {
         make_runtime,
     ),
     "engine": Step("llama.cpp, for a test", ENGINE, [_ENGINE_LOCK], make_engine),
+    "clients": Step("clients that others wrote, for tests", CLIENTS, [_CLIENTS_LOCK], make_clients),
 }
 TO_RUN = ("tools", "npm", "vendor", "runtime")
 

@@ -1,0 +1,120 @@
+"""EventSource in Chromium: GET only, without headers, and it connects again when a stream ends."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import Browser, Page, Response, sync_playwright
+
+from tests.clients.conversation import FAST, TEXT, asked
+from tests.worker.conftest import Worker
+from workers_ai.scripts import Reply
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+
+# It asks the network for nothing of its own.
+ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+
+# Nobody closes the source: it closes itself when it is told not to connect again.
+COLLECT = """
+([url, patience]) => new Promise((resolve) => {
+  const source = new EventSource(url);
+  const found = { data: [], ids: [], states: [] };
+  source.onmessage = ({ data, lastEventId }) => {
+    found.data.push(data);
+    found.ids.push(lastEventId);
+  };
+  source.onerror = () => {
+    found.states.push(source.readyState);
+    if (source.readyState === EventSource.CLOSED) {
+      resolve(found);
+    }
+  };
+  setTimeout(() => resolve(found), patience);
+})
+"""
+PATIENCE_MS = 30_000
+CONNECTING, CLOSED = 0, 2
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, worker: Worker) -> Iterator[Page]:
+    """A page of the Worker's own."""
+    page = browser.new_page()
+    page.goto(f"{worker.address}/health")
+    yield page
+    page.close()
+
+
+def path(**query: object) -> str:
+    """Where a prompt is answered, for this model alone."""
+    return "/run?" + urlencode({"prompt": "Hello, Zürich & co?", "model": FAST} | query)
+
+
+def text_of(data: list[str]) -> str:
+    """The text that events make up."""
+    return "".join(json.loads(each)["response"] for each in data)
+
+
+def test_stream_is_whole_and_its_reconnect_asks_workers_ai_for_nothing(
+    page: Page, worker: Worker
+) -> None:
+    worker.ai.script(Reply(text=TEXT), model=FAST)
+    responses: list[Response] = []
+    page.on("response", lambda response: responses.append(response))
+
+    found = page.evaluate(COLLECT, [path(), PATIENCE_MS])
+
+    *data, done = found["data"]
+    assert (text_of(data), done) == (TEXT, "[DONE]")
+    assert found["states"] == [CONNECTING, CLOSED]
+    assert [response.status for response in responses] == [200, 204]
+    [event_id] = set(found["ids"])
+    assert event_id
+    assert responses[1].request.all_headers()["last-event-id"] == event_id
+    assert [inputs["prompt"] for inputs in asked(worker)] == ["Hello, Zürich & co?"]
+
+
+def test_stream_that_breaks_is_not_asked_for_again(page: Page, worker: Worker) -> None:
+    worker.ai.script(Reply(text=TEXT, break_after=3), model=FAST)
+
+    found = page.evaluate(COLLECT, [path(), PATIENCE_MS])
+
+    assert text_of(found["data"]) == "Grüezi! In"
+    assert found["states"] == [CONNECTING, CLOSED]
+    assert len(asked(worker)) == 1
+
+
+def test_limit_in_the_query_is_kept(page: Page, worker: Worker) -> None:
+    worker.ai.script(Reply(text=TEXT), model=FAST)
+
+    found = page.evaluate(COLLECT, [path(max_tokens=3), PATIENCE_MS])
+
+    assert [inputs["max_tokens"] for inputs in asked(worker)] == [3]
+    assert text_of(found["data"][:-1]) == "Grüezi! In"
+
+
+@pytest.mark.parametrize("error", [3036, 5016])
+def test_failure_closes_the_source_at_once(page: Page, worker: Worker, error: int) -> None:
+    worker.ai.script(Reply(error=error, times="always"), model=FAST)
+
+    found = page.evaluate(COLLECT, [path(), PATIENCE_MS])
+
+    assert (found["data"], found["states"]) == ([], [CLOSED])
+    assert len(asked(worker)) == 1
