@@ -133,7 +133,7 @@ _ALLOCATION = Meaning(
     "the account's daily allocation of neurons is used up",
     Retry.TOMORROW,
 )
-_NO_MODEL = Meaning(404, "upstream_unknown_model", "Workers AI has no such model")
+_NO_MODEL = Meaning(404, "model_not_found", "Workers AI has no such model")
 
 # What each code means: developers.cloudflare.com/workers-ai/platform/errors/, but for 3030, 3046,
 # 4006, 5006, 5012, 5021, 5024, 5025, 5028, 5034, 8001 and 8006, which were seen live in 2026.

@@ -26,6 +26,7 @@ Json = dict[str, object]
 _MODEL = "@cf/meta/llama-3.1-8b-instruct"
 _MESSAGES = [{"role": "user", "content": "Hello"}]
 _SCHEMAS = "#/components/schemas/"
+_TRUE = {"const": True}
 _USAGE = {"prompt_tokens": 16, "completion_tokens": 4, "total_tokens": 20}
 _HEAD = {"created": 1_795_379_373, "model": f"{_MODEL}-fast"}
 _REFUSED = "temperature: expected a number from 0 to 5, got a string"
@@ -171,7 +172,7 @@ _PLACES: Mapping[str, Json] = {
         "name": "account",
         "in": "path",
         "required": True,
-        "schema": {"type": "string", "pattern": "^[0-9A-Za-z_-]+$"},
+        "schema": {"type": "string", "minLength": 1},
         "example": "my-account",
         "description": "Anything: a deployment is of one account.",
     },
@@ -199,7 +200,18 @@ def _schemas() -> dict[str, Json]:
         schema_hook=_anything,
     )
     inputs, extras = schemas["Inputs"]["properties"], schemas.pop("Extras")["properties"]
-    schemas["Inputs"]["anyOf"] = [{"required": ["messages"]}, {"required": ["prompt"]}]
+    none: Json = {"enum": [None, []]}
+    scoped = {"messages": {"type": "array"}, "prompt": {"type": "null"}, "raw": {"not": _TRUE}}
+    unscoped = {
+        "prompt": {"type": ["string", "array"]},
+        "messages": {"type": "null"},
+        "tools": none,
+        "functions": none,
+    }
+    schemas["Inputs"]["oneOf"] = [
+        {"required": ["messages"], "properties": scoped},
+        {"required": ["prompt"], "properties": unscoped},
+    ]
     for name, fields, asked_by in (
         ("ChatRequest", CHAT_FIELDS, "messages"),
         ("CompletionRequest", COMPLETION_FIELDS, "prompt"),
@@ -229,7 +241,11 @@ def _anything(_kind: type) -> Json:
 
 def _operation(path: str, method: str, job: Job) -> Json:
     summary, answers = _JOBS[job]
-    content = {kind: {"schema": _schema(answer)} for kind, answer in answers.items()}
+    content = {
+        # Before OpenAPI 3.2 there is no way to describe events.
+        kind: {} if kind == EVENT_STREAM else {"schema": _schema(answer)}
+        for kind, answer in answers.items()
+    }
     answered: Json = {"description": summary}
     if method != "HEAD":
         answered["content"] = content
@@ -306,7 +322,7 @@ _SCALARS = ("string", "integer", "number", "boolean")
 
 
 def _schema(answer: type[msgspec.Struct] | None) -> Json:
-    return {"type": "string"} if answer is None else {"$ref": _SCHEMAS + answer.__name__}
+    return {"type": "object"} if answer is None else {"$ref": _SCHEMAS + answer.__name__}
 
 
 _BODIES: Mapping[Job, str] = {
