@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from typing import TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -15,11 +16,14 @@ from .openai_objects import (
     Heading,
     TextChoice,
     TokenUsage,
+    text_reason,
     word_error,
     word_usage,
 )
 from .prompt import Generation
 from .sse import DONE, Lines
+
+T = TypeVar("T")
 
 
 class Stopper:
@@ -109,7 +113,7 @@ class Chunks:
                 break
             try:
                 answer = read_answer(data)
-                calls = [self._calls.piece(read_call(call)) for call in answer.calls]
+                calls = [self._calls.piece(read_call(call)) for call in self._asked(answer.calls)]
             except msgspec.DecodeError:
                 # What it holds is no text that a reader of Workers AI's streams would find.
                 logging.getLogger("edgewise").warning("a frame that cannot be read was left out")
@@ -120,7 +124,7 @@ class Chunks:
             self._reason = answer.reason or self._reason
             if bytes(answer.usage) != b"null":
                 self._usage = answer.usage
-            if answer.reasoning and not self._stopper.has_stopped:
+            if self._asked(answer.reasoning) and not self._stopper.has_stopped:
                 said += [self._say(text), self._delta(Delta(reasoning_content=answer.reasoning))]
             if answer.text:
                 text.append(self._stopper.feed(answer.text))
@@ -132,6 +136,10 @@ class Chunks:
         if not self.is_over:
             said.append(self._say(text))
         return b"".join(said)
+
+    def _asked(self, said: T) -> T | tuple[()]:
+        """Leave out what a completion has no place for: its prompt asked for text alone."""
+        return said if self._heading.is_chat else ()
 
     def _say(self, text: list[str]) -> bytes:
         """Say the text that gathered, and forget it."""
@@ -180,7 +188,7 @@ class Chunks:
         begun = self._begin()
         self._has_finished = True
         if not self._heading.is_chat:
-            return self._chunk([TextChoice(0, "", reason)])
+            return self._chunk([TextChoice(0, "", text_reason(reason))])
         return begun + self._chunk([DeltaChoice(0, Delta(), reason)])
 
     def _fail(self, code: int | None) -> bytes:

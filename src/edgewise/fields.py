@@ -77,6 +77,7 @@ def decode(
     if is_too_deep(document):
         raise refuse(f"body: expected JSON nested at most {MAX_DEPTH} levels deep")
     try:
+        document.decode()  # the decoder passes over names that it does not know
         return decoder.decode(document)
     except msgspec.ValidationError as error:
         path, message = _explain(error, document, expected)

@@ -29,6 +29,7 @@ from .openai_objects import (
     OpenAIModel,
     TextChoice,
     TextCompletion,
+    text_reason,
     word_error,
     word_usage,
 )
@@ -227,7 +228,7 @@ def _complete(
         reason = "stop"
     usage = word_usage(read_usage(answer.usage)) or UNSET
     if not heading.is_chat:
-        choices = [TextChoice(0, text or "", reason)]
+        choices = [TextChoice(0, text or "", text_reason(reason))]
         return TextCompletion(
             heading.id, "text_completion", heading.created, heading.model, choices, usage
         )

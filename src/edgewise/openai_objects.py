@@ -62,7 +62,7 @@ class TextChoice(msgspec.Struct):
 
     index: int
     text: str
-    finish_reason: FinishReason | None
+    finish_reason: Literal["stop", "length"] | None
     logprobs: None = None
 
 
@@ -233,6 +233,11 @@ class CallWriter:
             self._numbers[call.index] = number
         self._ids.append(call.id or f"call-{number}-{self._answer_id}")
         return self._ids[-1]
+
+
+def text_reason(reason: FinishReason) -> Literal["stop", "length"]:
+    """Tell why a completion ended: OpenAI's know no tool calls."""
+    return "length" if reason == "length" else "stop"
 
 
 def word_usage(usage: Usage | None) -> TokenUsage | None:

@@ -13,6 +13,8 @@ from .models import check_window, find_model
 from .settings import Settings
 from .tools import Name, Tool, ToolChoice, word_tools
 
+MOST_TOOLS = 128  # as many as OpenAI takes
+
 # Ranges are those that every model we serve takes.
 # Source: the model's JSON schema at
 # developers.cloudflare.com/workers-ai/models/llama-3.1-8b-instruct-fast/
@@ -166,7 +168,7 @@ class Inputs(msgspec.Struct, frozen=True):
     tools: (
         Annotated[
             list[Annotated[Tool, Meta(description="an object with function")]],
-            Meta(description="an array of tools"),
+            Meta(max_length=MOST_TOOLS, description=f"an array of at most {MOST_TOOLS} tools"),
         ]
         | None
     ) = None
@@ -174,7 +176,7 @@ class Inputs(msgspec.Struct, frozen=True):
     functions: (
         Annotated[
             list[Annotated[CodeFunction, Meta(description="an object with name and code")]],
-            Meta(description="an array of functions"),
+            Meta(max_length=MOST_TOOLS, description=f"an array of at most {MOST_TOOLS} functions"),
         ]
         | None
     ) = None

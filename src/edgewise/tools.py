@@ -1,6 +1,6 @@
 """Tools that a model may call, put into the form that Workers AI's schema takes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -22,6 +22,7 @@ _TYPES: Mapping[type, str] = {
     list: "array",
     dict: "object",
 }
+_NULL = "null"
 
 
 class Function(msgspec.Struct, frozen=True):
@@ -120,57 +121,77 @@ def _word_parameters(schema: Mapping[str, object], path: str) -> dict[str, objec
     if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
         raise _wrong(f"{path}.required", "an array of strings")
     rest = {name: value for name, value in schema.items() if name != "required"}
+    types = _Types(schema)
     return {
         **rest,
         "type": "object",
         "properties": {
-            name: _word_parameter(parameter, schema, f"{path}.properties")
+            name: _word_parameter(parameter, types, f"{path}.properties")
             for name, parameter in properties.items()
         },
         **({"required": required} if required else {}),
     }
 
 
-def _word_parameter(parameter: object, whole: Mapping[str, object], path: str) -> dict[str, object]:
+def _word_parameter(parameter: object, types: "_Types", path: str) -> dict[str, object]:
     # A parameter's name is the caller's text and is not told.
     if not isinstance(parameter, dict):
         raise _wrong(path, "an object of JSON Schemas")
     description = parameter.get("description")
     if not isinstance(description, str | None):
         raise _wrong(path, "schemas whose description is a string")
-    kind = _find_type(parameter, whole, len(_TYPES))
+    kind = types.find(parameter)
     if kind is None:
         raise _wrong(path, "schemas with a type")
     return {**parameter, "type": kind, "description": description or ""}
 
 
-def _find_type(schema: object, whole: Mapping[str, object], hops: int) -> str | None:
-    """
-    Tell the type of what a schema describes.
+class _Types:
+    """Tells the types of what the schemas of one tool describe."""
 
-    Args:
-        whole: What references lead into.
-        hops: How many more references and alternatives are followed.
-    """
-    if not isinstance(schema, dict) or not hops:
-        return None
-    kinds = schema.get("type")
-    kinds = kinds if isinstance(kinds, list) else [kinds]
-    found = [kind for kind in kinds if isinstance(kind, str)]
-    values = schema.get("enum")
-    values = values if isinstance(values, list) else [schema.get("const")]
-    found += [_TYPES[type(value)] for value in values if value is not None]
-    for keyword in ("anyOf", "oneOf", "allOf"):
-        alternatives = schema.get(keyword)
-        if isinstance(alternatives, list):
-            found += [_find_type(each, whole, hops - 1) or "null" for each in alternatives]
-    reference = schema.get("$ref")
-    if isinstance(reference, str) and reference.startswith("#/"):
-        target: object = whole
-        for step in reference.removeprefix("#/").split("/"):
-            target = target.get(step) if isinstance(target, dict) else None
-        found.append(_find_type(target, whole, hops - 1) or "null")
-    return next((kind for kind in found if kind != "null"), None)
+    def __init__(self, whole: Mapping[str, object]) -> None:
+        """
+        Args:
+            whole: What references lead into.
+        """
+        self._whole = whole
+        self._referred: dict[tuple[str, int], str | None] = {}
+
+    def find(self, schema: object, hops: int = 8) -> str | None:
+        """
+        Tell the type of what a schema describes, null only where it can be nothing else.
+
+        Args:
+            hops: How many more references and alternatives are followed, one within the other.
+        """
+        if not isinstance(schema, dict) or not hops:
+            return None
+        found = (kind for kind in self._candidates(schema, hops - 1) if kind not in (None, _NULL))
+        return next(found, _NULL if schema.get("type") == _NULL else None)
+
+    def _candidates(self, schema: Mapping[str, object], hops: int) -> Iterator[str | None]:
+        kinds = schema.get("type")
+        for kind in kinds if isinstance(kinds, list) else [kinds]:
+            yield kind if isinstance(kind, str) else None
+        values = schema.get("enum")
+        for value in values if isinstance(values, list) else [schema.get("const")]:
+            yield _TYPES.get(type(value))
+        for keyword in ("anyOf", "oneOf", "allOf"):
+            alternatives = schema.get(keyword)
+            for each in alternatives if isinstance(alternatives, list) else []:
+                yield self.find(each, hops)
+        reference = schema.get("$ref")
+        if isinstance(reference, str) and reference.startswith("#/"):
+            yield self._follow(reference, hops)
+
+    def _follow(self, reference: str, hops: int) -> str | None:
+        # Once for each way to get there, or references among many parameters never end.
+        if (reference, hops) not in self._referred:
+            target: object = self._whole
+            for step in reference.removeprefix("#/").split("/"):
+                target = target.get(step) if isinstance(target, dict) else None
+            self._referred[reference, hops] = self.find(target, hops)
+        return self._referred[reference, hops]
 
 
 def _wrong(path: str, wanted: str) -> BadRequest:

@@ -31,7 +31,9 @@ def test_prompt_that_may_fit_is_let_through(text: list[str], max_tokens: int) ->
     ],
 )
 def test_prompt_that_cannot_fit_is_refused(text: list[str], max_tokens: int) -> None:
-    with pytest.raises(ContextLengthExceeded, match="^max_tokens: expected .* limit of 10 tokens, got"):
+    with pytest.raises(
+        ContextLengthExceeded, match="^max_tokens: expected .* limit of 10 tokens, got"
+    ):
         check_window(Model("m", context_window=10), text, max_tokens, "max_tokens")
 
 

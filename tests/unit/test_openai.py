@@ -514,6 +514,17 @@ def test_chunks_of_a_completion_have_text(corridor: Corridor) -> None:
     assert (told[0]["object"], told[0]["id"]) == ("text_completion", "cmpl-a-request")
 
 
+def test_completion_has_no_place_for_calls_and_reasoning(corridor: Corridor) -> None:
+    thought = {"choices": [{"delta": {"reasoning": "Hm"}, "finish_reason": "tool_calls"}]}
+    told = stream(corridor, {"response": "a", "tool_calls": [CALL]}, thought, "[DONE]", prompt="b")
+    corridor.ai.answers = [completion(response="a", tool_calls=[CALL])]
+
+    whole = body_of(complete(corridor))["choices"]
+
+    assert choices(told) == [{"text": "a"}, {"text": "", "finish_reason": "stop"}]
+    assert whole == [{"index": 0, "text": "a", "finish_reason": "stop", "logprobs": None}]
+
+
 def test_usage_comes_last_when_it_is_asked_for(corridor: Corridor) -> None:
     growing = {"response": "Hi", "usage": USAGE | {"completion_tokens": 1}}
 

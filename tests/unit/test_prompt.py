@@ -309,6 +309,8 @@ def test_bad_field_is_named_with_what_was_expected_and_what_came(
         (b'{"prompt":"\\ud800"}', "body: expected valid JSON"),
         (b'\xef\xbb\xbf{"prompt":"a"}', "body: expected valid JSON, it breaks near byte 0"),
         (b'{"prompt":"\xff"}', "body: expected UTF-8"),
+        (b'{"prompt":"a","\xe9":1}', "body: expected UTF-8"),
+        (b'{"messages":[{"role":"user","content":"a","\xe9":1}]}', "body: expected UTF-8"),
         (b'{"prompt":"a","x":' + b"[" * 100_000, "body: expected JSON nested at most 64 levels"),
         (b'{"prompt":"a","x":' + b'{"a":' * 100_000, "body: expected JSON nested at most 64 level"),
     ],

@@ -68,6 +68,7 @@ def test_what_workers_ai_asks_for_is_filled_in() -> None:
         ({"allOf": [{}, {"type": "string"}]}, "string"),
         ({"$ref": "#/$defs/Size"}, "object"),
         ({"$ref": "#/$defs/Kind"}, "string"),
+        ({"type": "null"}, "null"),
     ],
 )
 def test_type_of_a_parameter_is_told_from_its_schema(
@@ -85,7 +86,6 @@ def test_type_of_a_parameter_is_told_from_its_schema(
     "parameter",
     [
         {},
-        {"type": "null"},
         {"type": 5},
         {"enum": [None]},
         {"enum": 5},
@@ -105,6 +105,42 @@ def test_parameter_without_a_type_is_refused(parameter: object) -> None:
         word(parameter, **{"$defs": {"Loop": {"$ref": "#/$defs/Loop"}}})
 
     assert caught.value.param == "tools[0].parameters.properties"
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"a": {"anyOf": [{"$ref": "#/properties/a"}] * 120}},
+        {f"p{n}": {"$ref": "#/properties/z"} for n in range(2000)}
+        | {"z": {"anyOf": [{"$ref": f"#/properties/p{n}"} for n in range(2000)]}},
+    ],
+    ids=["itself", "each other"],
+)
+def test_references_in_circles_end(properties: dict[str, object]) -> None:
+    """They were followed along every way there is: some kilobytes took seconds, or for ever."""
+    with pytest.raises(BadRequest):
+        sent([{"name": "f", "parameters": {"properties": properties}}])
+
+
+def test_reference_is_found_wherever_it_stands() -> None:
+    properties = {
+        "a": {"$ref": "#/properties/b"},
+        "b": {"$ref": "#/properties/c"},
+        "c": {"anyOf": [{"$ref": "#/properties/a"}, {"type": "string"}]},
+    }
+
+    [tool] = sent([{"name": "f", "parameters": {"properties": properties}}])["tools"]
+
+    kinds = {name: each["type"] for name, each in tool["parameters"]["properties"].items()}
+    assert kinds == {"a": "string", "b": "string", "c": "string"}
+
+
+@pytest.mark.parametrize("name", ["tools", "functions"])
+def test_tools_are_at_most_as_many_as_openai_takes(name: str) -> None:
+    many = [{"name": "f", "code": "x"}] * 129
+
+    with pytest.raises(BadRequest, match=f"^{name}: expected an array of at most 128 {name}, got"):
+        parse(json.dumps(CHAT | {name: many}).encode(), None, SETTINGS)
 
 
 @pytest.mark.parametrize(
