@@ -4,9 +4,10 @@ What Workers AI answers, in every flavour it comes in: whole, or a frame of a st
 Native ones hold `response`, OpenAI-style ones `choices`, some models send both at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw
@@ -14,7 +15,8 @@ from msgspec import Meta, Raw
 from .errors import UpstreamError
 from .fields import is_too_deep
 
-FinishReason = Literal["stop", "length", "tool_calls"]
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+S = TypeVar("S", bound=msgspec.Struct)
 
 _NOTHING = (b"", b"null", b"[]")
 
@@ -78,32 +80,41 @@ class _Answer(msgspec.Struct, frozen=True):
     tool_calls: list[Raw] | None = None
     usage: Raw = Raw(b"null")
     finish_reason: str | None = None
+    # What only a failure holds. Nothing is documented; these are the errors of workerd's Ai class,
+    # of REST, and of the servers that models run in.
     error: Raw = Raw()
     errors: Raw = Raw()
     internalCode: Raw = Raw()
-
-
-class _Listed(msgspec.Struct, frozen=True):
-    code: int
+    httpCode: Raw = Raw()
+    success: Raw = Raw()
+    object: Raw = Raw()
+    message: Raw = Raw()
 
 
 class _Refusal(msgspec.Struct, frozen=True):
     """
     The shapes of an error.
 
-    Source: parseError in workerd/src/cloudflare/internal/ai-api.ts; `error` is a guess at what a
-    frame holds, for none is documented.
+    Source: parseError in workerd/src/cloudflare/internal/ai-api.ts; AI Gateway's has `error`
     """
 
-    internalCode: int | None = None
-    errors: list[_Listed] | None = None
-    error: _Listed | None = None
+    internalCode: Raw = Raw()
+    errors: Raw = Raw()
+    error: Raw = Raw()
+
+
+class _Listed(msgspec.Struct, frozen=True):
+    code: int
 
 
 _ANSWER = msgspec.json.Decoder(_Answer)
 _TEXT = msgspec.json.Decoder(str)
 _USAGE: msgspec.json.Decoder[Usage | None] = msgspec.json.Decoder(Usage | None)
 _CALL = msgspec.json.Decoder(_Call)
+_CODES: msgspec.json.Decoder[list[_Listed] | _Listed] = msgspec.json.Decoder(
+    list[_Listed] | _Listed, strict=False
+)
+_CODE: msgspec.json.Decoder[int] = msgspec.json.Decoder(int, strict=False)
 _NO_CHOICE = _Choice()
 _NOTHING_SAID = _Said()
 
@@ -113,7 +124,9 @@ _REASONS: dict[str, FinishReason] = {
     "length": "length",
     "model_length": "length",
     "tool_calls": "tool_calls",
+    "content_filter": "content_filter",
 }
+_FAILED = "error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,35 +178,90 @@ def read_answer(document: bytes) -> Answer:
     """
     if is_too_deep(document):  # a model may write it, and Workers AI parse it
         raise msgspec.DecodeError("nested too deeply")
-    answer = _ANSWER.decode(document)
+    try:
+        document.decode()
+    except UnicodeDecodeError:
+        document = document.decode("utf-8", "replace").encode()
+    try:
+        answer = _ANSWER.decode(document)
+    except msgspec.ValidationError:
+        answer = _read_answer_tolerantly(document)
     choice = answer.choices[0] if answer.choices else _NO_CHOICE
     said = choice.message or choice.delta or _NOTHING_SAID
     # Whoever sends both sends the same text twice.
     text = _word(answer.response)
     if not text and answer.choices:
         text = _word(said.content) or _word(choice.text) or text
+    reason = choice.finish_reason or answer.finish_reason
+    is_empty = not (bytes(answer.response) or answer.choices or answer.tool_calls)
     return Answer(
         text=text,
         reasoning=said.reasoning_content or said.reasoning or "",
         calls=answer.tool_calls or said.tool_calls or (),
         usage=answer.usage,
-        reason=choice.finish_reason or answer.finish_reason,
-        is_failure=any(
-            bytes(part) not in _NOTHING
-            for part in (answer.error, answer.errors, answer.internalCode)
-        ),
-        is_empty=not (bytes(answer.response) or answer.choices or answer.tool_calls),
+        reason=reason,
+        is_failure=reason == _FAILED or _is_failure(answer, is_empty=is_empty),
+        is_empty=is_empty,
     )
+
+
+def _is_failure(answer: _Answer, *, is_empty: bool) -> bool:
+    signs = (answer.error, answer.errors, answer.internalCode, answer.httpCode)
+    return (
+        any(bytes(sign) not in _NOTHING for sign in signs)
+        or bytes(answer.success) == b"false"
+        or bytes(answer.object) == b'"error"'
+        or (is_empty and bytes(answer.message) not in _NOTHING)
+    )
+
+
+def _read_answer_tolerantly(document: bytes) -> _Answer:
+    """Read an answer of which some field is of another shape than usual: the others count."""
+    fields = _FIELDS.decode(document)
+    answer = _leave_out(_Answer, fields)
+    if answer.choices is not None or "choices" not in fields:
+        return answer
+    try:
+        [given, *_] = _LIST.decode(fields["choices"])
+        parts = _FIELDS.decode(given)
+    except (msgspec.DecodeError, ValueError):
+        return answer
+    choice = _leave_out(_Choice, parts)
+    for name in ("message", "delta"):
+        with suppress(msgspec.DecodeError):
+            said = _leave_out(_Said, _FIELDS.decode(parts.get(name, b"")))
+            choice = msgspec.structs.replace(choice, **{name: said})
+    return msgspec.structs.replace(answer, choices=[choice])
+
+
+_FIELDS = msgspec.json.Decoder(dict[str, Raw])
+_LIST = msgspec.json.Decoder(list[Raw])
+
+
+def _leave_out(kind: type[S], fields: Mapping[str, Raw]) -> S:
+    """Make a struct of those fields whose values fit."""
+    fitting: dict[str, object] = {}
+    for field in msgspec.structs.fields(kind):
+        if field.name in fields:
+            with suppress(msgspec.DecodeError):
+                fitting[field.name] = msgspec.json.decode(fields[field.name], type=field.type)
+    return kind(**fitting)
 
 
 def read_code(document: str | bytes) -> int | None:
     """Read Workers AI's own code from an error; None when there is none."""
     try:
         refusal = msgspec.json.decode(document, type=_Refusal)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    listed = [*(refusal.errors or []), *([refusal.error] if refusal.error else [])]
-    return refusal.internalCode or next((error.code for error in listed), None)
+    with suppress(msgspec.DecodeError):
+        return _CODE.decode(refusal.internalCode)
+    for part in (refusal.errors, refusal.error):
+        with suppress(msgspec.DecodeError):
+            listed = _CODES.decode(part)
+            for each in listed if isinstance(listed, list) else [listed]:
+                return each.code
+    return None
 
 
 def read_call(call: Raw) -> Call:
@@ -203,7 +271,10 @@ def read_call(call: Raw) -> Call:
     Raises:
         msgspec.DecodeError: It is none.
     """
-    read = _CALL.decode(call)
+    try:
+        read = _CALL.decode(call)
+    except msgspec.ValidationError:
+        read = _leave_out(_Call, _FIELDS.decode(call))
     name, arguments = read.name, read.arguments
     if read.function is not None:
         name, arguments = read.function.name, read.function.arguments
@@ -211,13 +282,11 @@ def read_call(call: Raw) -> Call:
 
 
 def read_usage(usage: Raw) -> Usage | None:
-    """
-    Read what was counted.
-
-    Raises:
-        msgspec.DecodeError: It is no count.
-    """
-    return _USAGE.decode(usage)
+    """Read what was counted; None when that cannot be read."""
+    try:
+        return _USAGE.decode(usage)
+    except msgspec.DecodeError:
+        return None
 
 
 def find_reason(
@@ -238,7 +307,7 @@ def find_reason(
     known = _REASONS.get(reason or "")
     if known == "length" or (used is not None and used >= max_tokens):
         return "length"
-    if called:
+    if called and known != "content_filter":
         return "tool_calls"
     return known or (None if used is None else "stop")
 
@@ -262,13 +331,13 @@ def understand(
     """
     try:
         answer = read_answer(document.encode())
-        usage = read_usage(answer.usage)
         if answer.is_empty and not answer.is_failure:
             raise msgspec.DecodeError("neither text nor tool calls")
     except msgspec.DecodeError as error:
         raise UpstreamError(None, model=model) from error
     if answer.is_failure:
         raise UpstreamError(read_code(document), model=model)
+    usage = read_usage(answer.usage)
     reason = find_reason(answer.reason, usage, max_tokens, called=bool(answer.calls))
     told = answer.reason is not None or (usage is not None and usage.completion_tokens is not None)
     return answer, reason, reason == "length" if told else None

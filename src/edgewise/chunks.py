@@ -7,7 +7,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Raw
 
-from .answers import FinishReason, Usage, find_reason, read_answer, read_call, read_code, read_usage
+from .answers import FinishReason, find_reason, read_answer, read_call, read_code, read_usage
 from .errors import UpstreamError
 from .openai_objects import (
     CallWriter,
@@ -115,9 +115,11 @@ class Chunks:
                 answer = read_answer(data)
                 calls = [self._calls.piece(read_call(call)) for call in self._asked(answer.calls)]
             except msgspec.DecodeError:
-                # What it holds is no text that a reader of Workers AI's streams would find.
-                logging.getLogger("edgewise").warning("a frame that cannot be read was left out")
-                continue
+                if not data.startswith(b"{"):
+                    continue  # no frame: something to keep the connection alive
+                logging.getLogger("edgewise").error("a frame that cannot be read")
+                said += [self._say(text), self._fail(None)]
+                break
             if answer.is_failure:
                 said += [self._say(text), self._fail(read_code(data))]
                 break
@@ -130,6 +132,7 @@ class Chunks:
                 text.append(self._stopper.feed(answer.text))
             pieces = [call for call in calls if call is not None]
             if pieces and not self._stopper.has_stopped:
+                text.append(self._stopper.close())
                 said += [self._say(text), self._delta(Delta(tool_calls=pieces))]
             if self._stopper.has_stopped and not self._has_finished:
                 said += [self._say(text), self._stop()]
@@ -169,9 +172,12 @@ class Chunks:
 
     def _finish(self) -> bytes:
         """End well."""
-        usage = _usage_or_none(self._usage)
-        held = [] if self._has_finished else [self._stopper.close()]
-        said = self._say(held)
+        usage = read_usage(self._usage)
+        said = b""
+        if not self._has_finished:
+            said = self._say([self._stopper.close()])
+            rest = self._calls.rest()
+            said += self._delta(Delta(tool_calls=rest)) if rest else b""
         reason = find_reason(
             self._reason, usage, self._generation.max_tokens, called=self._calls.has_called
         )
@@ -216,10 +222,3 @@ class Chunks:
         if self._generation.include_usage:
             chunk["usage"] = usage
         return b"data: " + msgspec.json.encode(chunk) + b"\n\n"
-
-
-def _usage_or_none(usage: Raw) -> Usage | None:
-    try:
-        return read_usage(usage)
-    except msgspec.DecodeError:
-        return None

@@ -142,7 +142,7 @@ def to_response(reply: Reply) -> Any:
         case Preceded(opening, stream):
             body = _precede(opening, stream.handle)
         case Rewritten(stream, rewriter):
-            body = _rewrite(stream.handle, rewriter)
+            body = _Rewriting(rewriter).pipe(stream.handle)
         case _:
             body = reply.body
     init = msgspec.json.encode({"status": reply.status, "headers": reply.headers}).decode()
@@ -160,50 +160,70 @@ def _precede(opening: str, stream: Any) -> Any:
     return joined.readable
 
 
-def _rewrite(stream: Any, rewriter: Rewriter) -> Any:
+class _Rewriting:
     """
-    Rewrite a stream as it passes.
+    A stream that is rewritten as it passes.
 
     The callbacks are synchronous: a promise for each chunk would cost more than the rewriting. A
     stream that breaks must not break the one the caller reads, which has to end with an error; so
     the pipe does not hand the failure on.
     """
-    proxies: list[Any] = []
-    controllers: list[Any] = []
 
-    def say(controller: Any, rewritten: bytes) -> None:
-        if rewritten:
-            controller.enqueue(to_js(rewritten))
-        if rewriter.is_over:
-            controller.terminate()
+    def __init__(self, rewriter: Rewriter) -> None:
+        self._rewriter: Rewriter | None = rewriter
+        self._controller: Any = None
+        callbacks = {
+            "start": self._start,
+            "transform": self._transform,
+            "flush": self._flush,
+            "cancel": self._cancel,
+        }
+        self._proxies = [create_proxy(callback) for callback in callbacks.values()]
+        pairs = list(zip(callbacks, self._proxies, strict=True))
+        self._stream = TransformStream.new(Object.fromEntries(to_js(pairs)))
 
-    def start(controller: Any) -> None:
-        controllers.append(controller)
+    def pipe(self, stream: Any) -> Any:
+        """Begin; the stream to read."""
+        readable = self._stream.readable
+        settled = create_proxy(self._settle)
+        self._proxies.append(settled)
+        options = JSON.parse('{"preventAbort":true}')
+        stream.pipeTo(self._stream.writable, options).then(settled, settled).catch(Boolean)
+        return readable
 
-    def transform(chunk: Any, controller: Any) -> None:
-        say(controller, _guard(rewriter, lambda: rewriter.feed(chunk.to_bytes())))
+    def _start(self, controller: Any) -> None:
+        self._controller = controller
 
-    def flush(controller: Any) -> None:
-        say(controller, _guard(rewriter, rewriter.close))
+    def _transform(self, chunk: Any, _controller: Any) -> None:
+        if self._rewriter is not None:
+            rewriter = self._rewriter
+            self._say(_guard(rewriter, lambda: rewriter.feed(chunk.to_bytes())))
 
-    def settle(failure: Any) -> None:
-        # It is over when a stop text ended it, and nobody listens when the caller went away.
-        if failure is not None and not rewriter.is_over:
+    def _flush(self, _controller: Any) -> None:
+        if self._rewriter is not None:
+            self._say(_guard(self._rewriter, self._rewriter.close))
+
+    def _cancel(self, _reason: Any) -> None:
+        # The reader went away. Nothing comes back from the pipe then: its request is over.
+        self._end()
+
+    def _settle(self, _result: Any) -> None:
+        if self._rewriter is not None and not self._rewriter.is_over:
             with suppress(JsException):
-                say(controllers[0], rewriter.break_off())
-        controllers.clear()
-        for proxy in proxies:
-            proxy.destroy()
+                self._say(self._rewriter.break_off())
+        self._end()
 
-    callbacks = {"start": start, "transform": transform, "flush": flush}
-    proxies += [create_proxy(callback) for callback in callbacks.values()]
-    transformer = Object.fromEntries(to_js(list(zip(callbacks, proxies, strict=True))))
-    rewriting = TransformStream.new(transformer)
-    done, failed = create_proxy(lambda _: settle(None)), create_proxy(settle)
-    proxies += [done, failed]
-    options = JSON.parse('{"preventAbort":true}')
-    stream.pipeTo(rewriting.writable, options).then(done, failed)
-    return rewriting.readable
+    def _say(self, rewritten: bytes) -> None:
+        if rewritten:
+            self._controller.enqueue(to_js(rewritten))
+        if self._rewriter is not None and self._rewriter.is_over:
+            self._controller.terminate()
+
+    def _end(self) -> None:
+        """Let go of all that JavaScript holds of Python and Python of JavaScript."""
+        self._rewriter = self._controller = self._stream = None
+        while self._proxies:
+            self._proxies.pop().destroy()
 
 
 def _guard(rewriter: Rewriter, rewrite: Callable[[], bytes]) -> bytes:

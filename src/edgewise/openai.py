@@ -14,7 +14,7 @@ from .answers import (
     understand,
 )
 from .chunks import Chunks, Stopper
-from .errors import BadRequest, EdgewiseError
+from .errors import BadRequest, EdgewiseError, UpstreamError
 from .exchange import Reply, Request, Rewritten, Stream
 from .fields import decode, descriptions, unknown_fields
 from .inference import Outcome
@@ -33,7 +33,17 @@ from .openai_objects import (
     word_error,
     word_usage,
 )
-from .prompt import EXPECTED, FIELDS, Flag, Generation, Inputs, MaxTokens, find_ignored, generate
+from .prompt import (
+    EXPECTED,
+    FIELDS,
+    MOST_SEED,
+    Flag,
+    Generation,
+    Inputs,
+    MaxTokens,
+    find_ignored,
+    generate,
+)
 from .replies import common_headers, json_reply, stream_headers
 from .settings import Model, Settings
 
@@ -75,6 +85,8 @@ class Extras(msgspec.Struct, frozen=True):
     functions: object = None
     function_call: object = None
     web_search_options: object = None
+    moderation: object = None
+    seed: Annotated[int, Meta(description="an integer")] | None = None
 
 
 # Fields that would change the answer in a way that Workers AI cannot: only these values are taken.
@@ -91,19 +103,21 @@ ONLY: Mapping[str, tuple[object, ...]] = {
     "functions": (),
     "function_call": (),
     "web_search_options": (),
+    "moderation": (),
 }
 # Fields of OpenAI's that do not change what the answer is.
 WITHOUT_EFFECT = frozenset(
     {
         *("user", "metadata", "store", "service_tier", "parallel_tool_calls", "prediction"),
         *("reasoning_effort", "verbosity", "safety_identifier"),
-        *("prompt_cache_key", "prompt_cache_retention"),
+        *("prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"),
     }
 )
+_OF_CHAT = frozenset({"messages", "tools", "tool_choice", "functions", "function_call"})
 _OF_COMPLETIONS = frozenset({"best_of", "echo", "suffix"})
 _TAKEN = FIELDS | set(Extras.__struct_fields__)
 CHAT_FIELDS = _TAKEN - {"prompt", "raw"} - _OF_COMPLETIONS
-COMPLETION_FIELDS = _TAKEN - {"messages", "tools", "tool_choice", "functions", "function_call"}
+COMPLETION_FIELDS = _TAKEN - _OF_CHAT
 
 _EXTRAS = msgspec.json.Decoder(Extras)
 _INPUTS = msgspec.json.Decoder(Inputs)
@@ -150,6 +164,9 @@ def _parse(document: bytes, settings: Settings, known: frozenset[str], asked_by:
             )
         limited_by = "max_completion_tokens"
         inputs = msgspec.structs.replace(inputs, max_tokens=extras.max_completion_tokens)
+    if extras.seed is not None and not 1 <= extras.seed <= MOST_SEED:
+        # OpenAI's may be 0 or negative. What counts is that the same one gives the same.
+        inputs = msgspec.structs.replace(inputs, seed=extras.seed % MOST_SEED or MOST_SEED)
     if extras.stream_options is not None and not inputs.stream:
         raise BadRequest("stream_options: expected only with stream", param="stream_options")
     options = extras.stream_options or StreamOptions()
@@ -235,7 +252,10 @@ def _complete(
     message = ChatMessage("assistant", text, reasoning_content=answer.reasoning or UNSET)
     if answer.calls and not stopper.has_stopped:
         writer = CallWriter(heading.id)
-        message.tool_calls = [writer.whole(read_call(call)) for call in answer.calls]
+        try:
+            message.tool_calls = [writer.whole(read_call(call)) for call in answer.calls]
+        except msgspec.DecodeError as error:
+            raise UpstreamError(None, model=heading.model) from error
     return ChatCompletion(
         heading.id,
         "chat.completion",

@@ -13,6 +13,8 @@ from msgspec import UNSET, Raw, UnsetType
 from .answers import Call, FinishReason, Usage
 from .errors import EdgewiseError
 
+TextReason = Literal["stop", "length", "content_filter"]
+
 
 class FunctionCall(msgspec.Struct, omit_defaults=True):
     """A function that is called, or a piece of the call."""
@@ -62,7 +64,7 @@ class TextChoice(msgspec.Struct):
 
     index: int
     text: str
-    finish_reason: Literal["stop", "length"] | None
+    finish_reason: TextReason | None
     logprobs: None = None
 
 
@@ -184,6 +186,9 @@ class Heading:
     model: str
 
 
+_NO_ARGUMENTS = "{}"  # OpenAI's are always JSON
+
+
 class CallWriter:
     """Words tool calls as OpenAI does, whichever way a model numbers them."""
 
@@ -194,6 +199,7 @@ class CallWriter:
         """
         self._answer_id = answer_id
         self._ids: list[str] = []
+        self._has_arguments: list[bool] = []
         self._numbers: dict[int, int] = {}  # theirs to ours
 
     @property
@@ -203,9 +209,8 @@ class CallWriter:
 
     def whole(self, call: Call) -> ChatToolCall:
         """Word a call that came in one piece."""
-        return ChatToolCall(
-            self._open(call), "function", FunctionCall(call.name or "", call.arguments)
-        )
+        function = FunctionCall(call.name or "", call.arguments or _NO_ARGUMENTS)
+        return ChatToolCall(self._open(call), "function", function)
 
     def piece(self, call: Call) -> ToolCallDelta | None:
         """
@@ -222,22 +227,32 @@ class CallWriter:
         is_known = 0 <= number < len(self._ids)
         # Some models give every call the same number, or none; but each has its own name or id.
         if is_known and (not call.name or call.id == self._ids[number]):
+            self._has_arguments[number] |= bool(call.arguments)
             return ToolCallDelta(number, FunctionCall(arguments=call.arguments))
         call_id = self._open(call)
         function = FunctionCall(call.name or "", call.arguments)
         return ToolCallDelta(len(self._ids) - 1, function, call_id, "function")
 
+    def rest(self) -> list[ToolCallDelta]:
+        """Word what is missing of calls of which only the name was told: their arguments."""
+        return [
+            ToolCallDelta(number, FunctionCall(arguments=_NO_ARGUMENTS))
+            for number, has_arguments in enumerate(self._has_arguments)
+            if not has_arguments
+        ]
+
     def _open(self, call: Call) -> str:
         number = len(self._ids)
         if call.index is not None:
             self._numbers[call.index] = number
+        self._has_arguments.append(bool(call.arguments))
         self._ids.append(call.id or f"call-{number}-{self._answer_id}")
         return self._ids[-1]
 
 
-def text_reason(reason: FinishReason) -> Literal["stop", "length"]:
+def text_reason(reason: FinishReason) -> TextReason:
     """Tell why a completion ended: OpenAI's know no tool calls."""
-    return "length" if reason == "length" else "stop"
+    return "stop" if reason == "tool_calls" else reason
 
 
 def word_usage(usage: Usage | None) -> TokenUsage | None:

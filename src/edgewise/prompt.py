@@ -34,7 +34,12 @@ MaxTokens = Annotated[int, Meta(ge=1, description="an integer of 1 or more")]
 Temperature = Annotated[float, Meta(ge=0, le=5, description="a number from 0 to 5")]
 TopP = Annotated[float, Meta(ge=0, le=2, description="a number from 0 to 2")]
 TopK = Annotated[int, Meta(ge=1, le=50, description="an integer from 1 to 50")]
-Seed = Annotated[int, Meta(ge=1, le=9_999_999_999, description="an integer from 1 to 9999999999")]
+MOST_SEED = 9_999_999_999
+_SEED = f"an integer from 1 to {MOST_SEED}"
+# The range is checked later: OpenAI's is another one.
+Seed = Annotated[
+    int, Meta(description=_SEED, extra_json_schema={"minimum": 1, "maximum": MOST_SEED})
+]
 Penalty = Annotated[float, Meta(ge=0, le=2, description="a number from 0 to 2")]
 Arguments = Annotated[str | dict[str, object], Meta(description="a string or an object")]
 
@@ -50,7 +55,7 @@ class CalledFunction(msgspec.Struct, frozen=True):
     """A function that the model called, and with what."""
 
     name: Name
-    arguments: Arguments
+    arguments: Arguments | None = None
 
 
 class ToolCall(msgspec.Struct, frozen=True):
@@ -58,9 +63,7 @@ class ToolCall(msgspec.Struct, frozen=True):
 
     id: Name | None = None
     type: Annotated[Literal["function"], Meta(description='"function"')] | None = None
-    function: (
-        Annotated[CalledFunction, Meta(description="an object with name and arguments")] | None
-    ) = None
+    function: Annotated[CalledFunction, Meta(description="an object with name")] | None = None
     name: Name | None = None
     arguments: Arguments | None = None
 
@@ -316,6 +319,8 @@ def generate(
             f" deployment, got {name_value(max_tokens)}",
             param=limited_by,
         )
+    if inputs.seed is not None and not 1 <= inputs.seed <= MOST_SEED:
+        raise BadRequest(f"seed: expected {_SEED}, got {name_value(inputs.seed)}", param="seed")
     sent: dict[str, object] = {}
     if inputs.prompt is not None:
         sent["prompt"] = inputs.prompt if isinstance(inputs.prompt, str) else inputs.prompt[0]
@@ -333,9 +338,9 @@ def generate(
     check_window(found, texts, max_tokens, limited_by)
     sent |= _word_tools(inputs)
     sent |= _word_format(inputs.response_format)
-    sent |= {name: value for name in _PASSED_ON if (value := getattr(inputs, name)) is not None} | {
-        "max_tokens": max_tokens
-    }
+    sent |= {
+        name: value for name in _PASSED_ON if (value := getattr(inputs, name)) not in (None, [])
+    } | {"max_tokens": max_tokens}
     return Generation(
         model=found.id,
         inputs=msgspec.json.encode(sent).decode(),
@@ -380,8 +385,8 @@ def _word_messages(messages: Sequence[Message]) -> list[dict[str, object]]:
         turn |= {"tool_call_id": message.tool_call_id} if message.tool_call_id else {}
         turn |= {"tool_calls": calls} if calls else {}
         for call in message.tool_calls or []:
-            if call.id and call.function:
-                called[call.id] = call.function.name
+            if call.id:
+                called[call.id] = call.function.name if call.function else call.name or ""
         turns.append(turn)
     return turns
 
@@ -403,15 +408,14 @@ def _word_calls(calls: Sequence[ToolCall], path: str) -> Sequence[dict[str, obje
     worded: list[dict[str, object]] = []
     for index, call in enumerate(calls):
         function = call.function
-        if function is None and call.name is not None and call.arguments is not None:
+        if function is None and call.name is not None:
             function = CalledFunction(call.name, call.arguments)
         if function is None:
             raise BadRequest(
-                f"{path}[{index}].function: expected an object with name and arguments,"
-                " got nothing",
+                f"{path}[{index}].function: expected an object with name, got nothing",
                 param=f"{path}[{index}].function",
             )
-        arguments = function.arguments
+        arguments = function.arguments or {}
         text = arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
         worded.append(
             {
@@ -440,6 +444,9 @@ def _word_tools(inputs: Inputs) -> dict[str, object]:
     return {"tools": tools, "tool_choice": msgspec.to_builtins(choice)}
 
 
+_WRAPPER = {"name", "description", "strict"}
+
+
 def _word_format(response_format: ResponseFormat | None) -> dict[str, object]:
     if response_format is None or response_format.type == "text":
         return {}
@@ -449,11 +456,13 @@ def _word_format(response_format: ResponseFormat | None) -> dict[str, object]:
         if response_format.type == "json_schema":
             raise BadRequest(f"{path}: expected a JSON Schema, got nothing", param=path)
         return {"response_format": {"type": response_format.type}}
-    if "schema" in schema:  # which is no word of JSON Schema, but OpenAI's wrapper has it
-        if not isinstance(schema["schema"], dict):
+    # OpenAI's wrapper holds what is no word of JSON Schema.
+    if "schema" in schema or ("name" in schema and schema.keys() <= _WRAPPER):
+        wrapped = schema.get("schema")
+        if not isinstance(wrapped, dict):
             raise BadRequest(
-                f"{path}.schema: expected a JSON Schema, got something else",
+                f"{path}.schema: expected a JSON Schema, got {name_value(wrapped)}",
                 param=f"{path}.schema",
             )
-        schema = schema["schema"]
+        schema = wrapped
     return {"response_format": {"type": response_format.type, "json_schema": schema}}

@@ -1,5 +1,6 @@
 """Tools that a model may call, put into the form that Workers AI's schema takes."""
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Literal
 
@@ -23,6 +24,9 @@ _TYPES: Mapping[type, str] = {
     dict: "object",
 }
 _NULL = "null"
+# What only a schema of that type has.
+_PARTS = {"properties": "object", "items": "array"}
+_MOST_LOOKS = 20_000  # in all the tools of a request; some tens of milliseconds
 
 
 class Function(msgspec.Struct, frozen=True):
@@ -69,8 +73,9 @@ def word_tools(tools: Sequence[Tool]) -> tuple[list[dict[str, object]], list[str
     Word tools as Workers AI takes them: each with a description and parameters, each parameter with
     a type and a description.
 
-    A missing description becomes an empty one. A missing type is told from the schema where it can
-    be: from the values allowed, the first alternative that is not null, or what it refers to.
+    A missing description becomes an empty one. A missing type is told from the schema: from the
+    values allowed, the first alternative that is not null, what it refers to, or its parts. Where
+    nothing tells it, it is that of text, which anything can be written in.
 
     Returns:
         The tools in the form in which they came, OpenAI's or flat; and their names.
@@ -83,6 +88,7 @@ def word_tools(tools: Sequence[Tool]) -> tuple[list[dict[str, object]], list[str
     """
     worded: list[dict[str, object]] = []
     names: list[str] = []
+    looks = itertools.count(1)
     for index, tool in enumerate(tools):
         path = f"tools[{index}]"
         if (tool.function is None) == (tool.name is None):
@@ -91,24 +97,26 @@ def word_tools(tools: Sequence[Tool]) -> tuple[list[dict[str, object]], list[str
         if tool.function is None:
             assert tool.name is not None
             flat = Function(tool.name, tool.description, tool.parameters)
-            worded.append(_word_function(flat, path))
+            worded.append(_word_function(flat, path, looks))
             names.append(tool.name)
         else:
-            function = _word_function(tool.function, f"{path}.function")
+            function = _word_function(tool.function, f"{path}.function", looks)
             worded.append({"type": "function", "function": function})
             names.append(tool.function.name)
     return worded, names
 
 
-def _word_function(function: Function, path: str) -> dict[str, object]:
+def _word_function(function: Function, path: str, looks: Iterator[int]) -> dict[str, object]:
     return {
         "name": function.name,
         "description": function.description or "",
-        "parameters": _word_parameters(function.parameters or {}, f"{path}.parameters"),
+        "parameters": _word_parameters(function.parameters or {}, f"{path}.parameters", looks),
     }
 
 
-def _word_parameters(schema: Mapping[str, object], path: str) -> dict[str, object]:
+def _word_parameters(
+    schema: Mapping[str, object], path: str, looks: Iterator[int]
+) -> dict[str, object]:
     kind = schema.get("type") or "object"
     if kind != "object":
         raise _wrong(f"{path}.type", '"object"')
@@ -121,7 +129,7 @@ def _word_parameters(schema: Mapping[str, object], path: str) -> dict[str, objec
     if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
         raise _wrong(f"{path}.required", "an array of strings")
     rest = {name: value for name, value in schema.items() if name != "required"}
-    types = _Types(schema)
+    types = _Types(schema, looks)
     return {
         **rest,
         "type": "object",
@@ -135,26 +143,29 @@ def _word_parameters(schema: Mapping[str, object], path: str) -> dict[str, objec
 
 def _word_parameter(parameter: object, types: "_Types", path: str) -> dict[str, object]:
     # A parameter's name is the caller's text and is not told.
+    parameter = {} if parameter is True else parameter
     if not isinstance(parameter, dict):
         raise _wrong(path, "an object of JSON Schemas")
     description = parameter.get("description")
     if not isinstance(description, str | None):
         raise _wrong(path, "schemas whose description is a string")
-    kind = types.find(parameter)
-    if kind is None:
-        raise _wrong(path, "schemas with a type")
+    if not isinstance(parameter.get("type"), str | list | None):
+        raise _wrong(path, "schemas whose type is a string or an array")
+    kind = types.find(parameter) or _TYPES[str]
     return {**parameter, "type": kind, "description": description or ""}
 
 
 class _Types:
     """Tells the types of what the schemas of one tool describe."""
 
-    def __init__(self, whole: Mapping[str, object]) -> None:
+    def __init__(self, whole: Mapping[str, object], looks: Iterator[int]) -> None:
         """
         Args:
             whole: What references lead into.
+            looks: Counts the schemas that are looked at.
         """
         self._whole = whole
+        self._looks = looks
         self._referred: dict[tuple[str, int], str | None] = {}
 
     def find(self, schema: object, hops: int = 8) -> str | None:
@@ -166,6 +177,10 @@ class _Types:
         """
         if not isinstance(schema, dict) or not hops:
             return None
+        if next(self._looks) > _MOST_LOOKS:
+            raise BadRequest(
+                "tools: expected fewer parameters, alternatives and references", param="tools"
+            )
         found = (kind for kind in self._candidates(schema, hops - 1) if kind not in (None, _NULL))
         return next(found, _NULL if schema.get("type") == _NULL else None)
 
@@ -176,6 +191,8 @@ class _Types:
         values = schema.get("enum")
         for value in values if isinstance(values, list) else [schema.get("const")]:
             yield _TYPES.get(type(value))
+        yield _TYPES.get(type(schema.get("default")))
+        yield from (kind for part, kind in _PARTS.items() if part in schema)
         for keyword in ("anyOf", "oneOf", "allOf"):
             alternatives = schema.get(keyword)
             for each in alternatives if isinstance(alternatives, list) else []:
@@ -189,6 +206,7 @@ class _Types:
         if (reference, hops) not in self._referred:
             target: object = self._whole
             for step in reference.removeprefix("#/").split("/"):
+                step = step.replace("~1", "/").replace("~0", "~")  # RFC 6901, 4
                 target = target.get(step) if isinstance(target, dict) else None
             self._referred[reference, hops] = self.find(target, hops)
         return self._referred[reference, hops]

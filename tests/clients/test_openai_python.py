@@ -8,6 +8,7 @@ import openai
 import pydantic
 import pytest
 
+from edgewise.openai import CHAT_FIELDS, COMPLETION_FIELDS, WITHOUT_EFFECT
 from tests.clients.conversation import (
     ACCOUNT,
     CALL,
@@ -447,3 +448,18 @@ def test_wrong_request_names_its_field_and_is_not_asked(
     assert (caught.value.param, caught.value.type) == (param, "invalid_request_error")
     assert told in caught.value.body["message"]
     assert asked(worker) == []
+
+
+def test_every_field_that_the_library_knows_is_known() -> None:
+    chat = openai.types.chat.completion_create_params.CompletionCreateParamsBase
+    text = openai.types.completion_create_params.CompletionCreateParamsBase
+
+    assert set(chat.__annotations__) <= {*CHAT_FIELDS, *WITHOUT_EFFECT}
+    assert set(text.__annotations__) <= {*COMPLETION_FIELDS, *WITHOUT_EFFECT}
+
+
+@pytest.mark.parametrize("seed", [0, -1, 2**63 - 1])
+def test_seed_may_be_any_integer(client: openai.OpenAI, seed: int) -> None:
+    first, second = (client.chat.completions.create(**CHAT, seed=seed) for _ in range(2))
+
+    assert first.choices[0].message.content == second.choices[0].message.content

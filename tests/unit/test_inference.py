@@ -114,7 +114,9 @@ def test_stream_falls_back_before_its_first_byte(corridor: Corridor) -> None:
     [
         pytest.param("<html>bad gateway</html>", id="not JSON"),
         pytest.param("{}", id="no code"),
-        pytest.param('{"internalCode":"5006"}', id="code is text"),
+        pytest.param('{"internalCode":"many"}', id="code is no number"),
+        pytest.param('{"errors":5,"error":[{}]}', id="errors are none"),
+        pytest.param('{"errors":[{"message":"\\ud800"}]}', id="half a pair"),
         pytest.param('{"errors":[]}', id="no errors"),
         pytest.param(Stream(object()), id="a stream"),
     ],
@@ -131,11 +133,23 @@ def test_refusal_without_a_code_is_502(corridor: Corridor, body: str | Stream) -
     }
 
 
-def test_code_in_a_list_of_errors_counts_too(corridor: Corridor) -> None:
-    body = json.dumps({"errors": [{"code": 3036, "message": "used up"}]})
-    corridor.ai.answers = [Answer(429, body)]
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"errors": [{"code": 3036, "message": "used up"}]},
+        {"errors": [{"code": "3036"}]},
+        {"error": [{"code": 2045}], "name": "AiGatewayError", "internalCode": 3036},
+        {"error": "busy", "internalCode": "3036"},
+        {"errors": "none", "error": {"code": 3036}},
+    ],
+    ids=json.dumps,
+)
+def test_code_is_found_wherever_it_stands(corridor: Corridor, body: object) -> None:
+    corridor.ai.answers = [Answer(429, json.dumps(body))]
 
-    assert corridor.run({"prompt": "Hello"}).status == 429
+    reply = corridor.run({"prompt": "Hello"})
+
+    assert (reply.status, error_of(reply)["upstream_code"]) == (429, 3036)
 
 
 def test_code_counts_whatever_stands_beside_it(corridor: Corridor) -> None:

@@ -630,19 +630,151 @@ def test_nothing_is_said_behind_the_end(corridor: Corridor) -> None:
     assert "more" not in json.dumps(told)
 
 
-def test_frame_that_cannot_be_read_is_left_out_and_logged(
-    corridor: Corridor, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "{half",
+        '{"response":"\\ud83d"}',
+        '{"response":' + "[" * 100 + "]" * 100 + "}",
+        '{"response":"b","tool_calls":["x"]}',
+    ],
+    ids=["cut off", "half a pair", "too deep", "a call that is none"],
+)
+def test_frame_that_cannot_be_read_ends_the_stream_with_an_error(
+    corridor: Corridor, caplog: pytest.LogCaptureFixture, frame: str
 ) -> None:
-    told = stream(corridor, "{half", {"response": "Hi"}, {"choices": 5}, "[DONE]")
+    told = stream(corridor, {"response": "Hi"}, frame, {"response": "more"}, "[DONE]")
+
+    assert choices(told)[1:] == [{"content": "Hi"}]
+    assert isinstance(told[-1], dict)
+    assert told[-1]["error"]["code"] == "upstream_error"
+    assert caplog.messages == ["a frame that cannot be read"]
+
+
+@pytest.mark.parametrize("data", ["hello", ": ping", "null", "5", "[]"])
+def test_data_that_is_no_frame_is_passed_over(corridor: Corridor, data: str) -> None:
+    told = stream(corridor, {"response": "a"}, data, {"response": "b"}, "[DONE]")
+
+    assert choices(told)[1:] == [{"content": "ab"}, {"finish_reason": "stop"}]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {"response": "Hi", "finish_reason": 5},
+        {"response": "Hi", "tool_calls": {"name": "f"}},
+        {"response": "Hi", "choices": 5},
+        {"response": "Hi", "choices": [5]},
+        {"response": "Hi", "choices": []},
+        {"choices": [{"delta": {"content": "Hi", "reasoning": {"x": 1}}}]},
+        {"choices": [{"delta": {"content": "Hi"}, "finish_reason": 5}]},
+        {"choices": [{"delta": {"content": "Hi", "tool_calls": 5}, "message": None}]},
+        {"choices": [{"text": "Hi", "delta": 5}]},
+    ],
+    ids=json.dumps,
+)
+def test_frame_that_is_odd_beside_its_text_keeps_it(corridor: Corridor, frame: object) -> None:
+    told = stream(corridor, frame, "[DONE]")
 
     assert choices(told)[1:] == [{"content": "Hi"}, {"finish_reason": "stop"}]
-    assert caplog.messages == ["a frame that cannot be read was left out"] * 2
 
 
-def test_frame_that_is_nested_too_deeply_is_left_out(corridor: Corridor) -> None:
-    deep = '{"response":' + "[" * 100 + "]" * 100 + "}"
+def test_bytes_that_are_no_utf_8_become_a_replacement_character(corridor: Corridor) -> None:
+    corridor.ai.answers = [Answer(200, Stream(object()))]
+    reply = chat(corridor, stream=True)
+    assert isinstance(reply.body, Rewritten)
 
-    assert choices(stream(corridor, deep, {"response": "Hi"}, "[DONE]"))[1] == {"content": "Hi"}
+    told = reply.body.rewriter.feed(
+        b'data: {"response":"a"}\n\ndata: {"response":"\xff"}\n\ndata: [DONE]\n\n'
+    )
+
+    assert choices(events(told))[1] == {"content": "a\ufffd"}
+
+
+@pytest.mark.parametrize("key", ["error", "errors", "httpCode", "internalCode", "message"])
+def test_frame_that_says_that_something_failed_ends_with_an_error(
+    corridor: Corridor, key: str
+) -> None:
+    told = stream(corridor, {"response": "Hi"}, {"name": "AiError", key: ["it failed"]}, "[DONE]")
+
+    assert isinstance(told[-1], dict)
+    assert told[-1]["error"]["code"] == "upstream_error"
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {"choices": [{"delta": {}, "finish_reason": "error"}]},
+        {"response": "", "finish_reason": "error"},
+        {"object": "error", "code": 500},
+        {"success": False, "errors": []},
+    ],
+    ids=json.dumps,
+)
+def test_failure_in_whatever_shape_is_no_clean_end(corridor: Corridor, frame: object) -> None:
+    corridor.ai.answers = [completion(**frame)]  # type: ignore[arg-type]  # an object
+    whole = chat(corridor)
+
+    told = stream(corridor, {"response": "Hi"}, frame, "[DONE]")
+
+    assert whole.status == 502
+    assert isinstance(told[-1], dict)
+    assert told[-1]["error"]["code"] == "upstream_error"
+
+
+def test_filter_that_cut_the_text_is_told(corridor: Corridor) -> None:
+    cut = {"choices": [{"delta": {"content": "Hi"}, "finish_reason": "content_filter"}]}
+
+    assert choices(stream(corridor, cut, "[DONE]"))[-1] == {"finish_reason": "content_filter"}
+    assert choices(stream(corridor, cut, "[DONE]", prompt="a"))[-1] == {
+        "text": "",
+        "finish_reason": "content_filter",
+    }
+
+
+def test_text_held_back_comes_before_a_tool_call(corridor: Corridor) -> None:
+    told = stream(corridor, {"response": "x EN"}, {"tool_calls": [CALL]}, "[DONE]", stop="END")
+
+    assert "".join(choice.get("content", "") for choice in choices(told)[:-2]) == "x EN"
+    assert "tool_calls" in choices(told)[-2]
+
+
+@pytest.mark.parametrize("arguments", [{}, {"arguments": None}, {"arguments": ""}], ids=str)
+def test_tool_call_without_arguments_has_none(
+    corridor: Corridor, arguments: dict[str, object]
+) -> None:
+    call = {"name": "f", **arguments}
+    told = stream(corridor, {"tool_calls": [call]}, "[DONE]")
+    corridor.ai.answers = [completion(tool_calls=[call])]
+    [choice] = body_of(chat(corridor))["choices"]
+
+    said = "".join(piece["function"].get("arguments", "") for piece in pieces(told))
+    assert said == choice["message"]["tool_calls"][0]["function"]["arguments"] == "{}"
+
+
+def test_tool_call_with_a_number_for_an_id_is_read(corridor: Corridor) -> None:
+    corridor.ai.answers = [completion(tool_calls=[{"id": 5, "name": "f", "arguments": {}}])]
+
+    [choice] = body_of(chat(corridor))["choices"]
+
+    assert choice["message"]["tool_calls"][0]["function"]["name"] == "f"
+
+
+def test_tool_call_that_is_none_is_502(corridor: Corridor) -> None:
+    corridor.ai.answers = [completion(response="Hi", tool_calls=["x"])]
+
+    assert chat(corridor).status == 502
+
+
+@pytest.mark.parametrize(
+    ("given", "seed"), [(1, 1), (0, 9_999_999_999), (-1, 9_999_999_998), (10**10, 1)]
+)
+def test_seed_is_brought_into_workers_ais_range(corridor: Corridor, given: int, seed: int) -> None:
+    corridor.ai.answers = [completion(response="Hi")]
+
+    chat(corridor, seed=given)
+
+    assert sent(corridor)["seed"] == seed
 
 
 def test_reasoning_is_told_in_its_turn(corridor: Corridor) -> None:
@@ -705,9 +837,10 @@ def test_pieces_of_a_tool_call_stay_one_call(corridor: Corridor, frames: list[ob
 def test_two_tool_calls_stay_two(corridor: Corridor, frames: list[object]) -> None:
     found = pieces(stream(corridor, *frames, "[DONE]"))
 
-    assert [piece["index"] for piece in found] == [0, 1]
-    assert [piece["function"]["name"] for piece in found] == ["f", "g"]
-    assert len({piece["id"] for piece in found}) == 2
+    opened = [piece for piece in found if "id" in piece]
+    assert [piece["index"] for piece in opened] == [0, 1]
+    assert [piece["function"]["name"] for piece in opened] == ["f", "g"]
+    assert len({piece["id"] for piece in opened}) == 2
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])

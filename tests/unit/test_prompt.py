@@ -107,9 +107,17 @@ def test_tool_calls_stand_in_for_content(
     }
 
 
-def test_result_of_a_tool_is_sent_with_the_tools_name() -> None:
+@pytest.mark.parametrize("call", [{"name": "f"}, {"function": {"name": "f", "arguments": None}}])
+def test_tool_call_without_arguments_has_none(call: dict[str, object]) -> None:
+    [turn] = sent({"messages": [{"role": "assistant", "tool_calls": [call]}]})["messages"]
+
+    assert turn["tool_calls"][0]["function"] == {"name": "f", "arguments": "{}"}
+
+
+@pytest.mark.parametrize("called", [CALLED, {"id": "one", "name": "f", "arguments": {}}])
+def test_result_of_a_tool_is_sent_with_the_tools_name(called: dict[str, object]) -> None:
     turns = [
-        {"role": "assistant", "content": "", "tool_calls": [CALLED]},
+        {"role": "assistant", "content": "", "tool_calls": [called]},
         {"role": "tool", "content": "5", "tool_call_id": "one"},
         {"role": "tool", "content": "6", "name": "g", "tool_call_id": "one"},
         {"role": "tool", "content": "7", "tool_call_id": "two"},
@@ -137,6 +145,21 @@ def test_response_format_is_sent(
     document = UNSCOPED | {"response_format": inputs}
 
     assert sent(document)["response_format"] == (response_format or inputs)
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "got"), [({"name": "a", "strict": True}, "null"), ({"name": "a", "schema": 5}, "5")]
+)
+def test_wrapper_of_a_schema_needs_one(wrapper: dict[str, object], got: str) -> None:
+    document = UNSCOPED | {"response_format": {"type": "json_schema", "json_schema": wrapper}}
+
+    path = "response_format.json_schema.schema"
+    with pytest.raises(BadRequest, match=f"^{path}: expected a JSON Schema, got {got}"):
+        parse(json.dumps(document).encode())
+
+
+def test_no_functions_are_nothing() -> None:
+    assert sent(UNSCOPED | {"functions": [], "tools": []}) == UNSCOPED | {"max_tokens": 256}
 
 
 def test_lora_is_sent() -> None:
@@ -236,14 +259,14 @@ def test_limit_that_counts_is_the_one_sent() -> None:
             "expected only with role assistant",
         ),
         (
-            '{"messages":[{"role":"assistant","tool_calls":[{"name":"f"}]}]}',
+            '{"messages":[{"role":"assistant","tool_calls":[{"arguments":""}]}]}',
             "messages[0].tool_calls[0].function",
-            "expected an object with name and arguments, got nothing",
+            "expected an object with name, got nothing",
         ),
         (
-            '{"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f"}}]}]}',
+            '{"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":5}}]}]}',
             "messages[0].tool_calls[0].function.arguments",
-            "expected a string or an object, got nothing",
+            "expected a string or an object, got 5",
         ),
         (
             '{"messages":[{"role":"user","content":[{"type":"text"}]}]}',
@@ -282,7 +305,7 @@ def test_limit_that_counts_is_the_one_sent() -> None:
         ('{"temperature":{"a":1}}', "temperature", "expected a number from 0 to 5, got an"),
         ('{"top_p":2.5}', "top_p", "expected a number from 0 to 2, got 2.5"),
         ('{"top_k":51}', "top_k", "expected an integer from 1 to 50, got 51"),
-        ('{"seed":0}', "seed", "expected an integer from 1 to 9999999999, got 0"),
+        ('{"prompt":"a","seed":0}', "seed", "expected an integer from 1 to 9999999999, got 0"),
         ('{"repetition_penalty":-1}', "repetition_penalty", "expected a number"),
         ('{"frequency_penalty":-1}', "frequency_penalty", "expected a number"),
         ('{"presence_penalty":3}', "presence_penalty", "expected a number from"),

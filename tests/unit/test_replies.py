@@ -67,6 +67,19 @@ def test_tool_calls_may_come_without_a_response() -> None:
     assert reply_to({"tool_calls": [{"name": "f"}], "usage": usage(3)})["response"] is None
 
 
+def test_usage_that_cannot_be_read_is_handed_on_and_tells_nothing() -> None:
+    body = reply_to({"response": "Hi", "usage": {"completion_tokens": "9"}})
+
+    assert body["usage"] == {"completion_tokens": "9"}
+    assert (body["finish_reason"], body["truncated"]) == (None, None)
+
+
+def test_reasoning_is_told_beside_the_text() -> None:
+    body = reply_to({"choices": [{"message": {"content": "Hi", "reasoning": "Hm"}}]})
+
+    assert (body["response"], body["reasoning"]) == ("Hi", "Hm")
+
+
 def test_answers_are_not_to_be_stored() -> None:
     reply = answer('{"response":"Hi"}')
 
@@ -119,8 +132,6 @@ def test_response_is_text_whatever_workers_ai_made_of_it(
         '{"choices":[]}',
         '{"choices":5}',
         '{"response":"Hi","error":"no"}',
-        '{"response":"Hi","usage":5}',
-        '{"response":"Hi","tool_calls":5}',
         '{"response":' + "[" * 100 + "]" * 100 + "}",
     ],
 )

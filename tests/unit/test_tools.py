@@ -69,12 +69,20 @@ def test_what_workers_ai_asks_for_is_filled_in() -> None:
         ({"$ref": "#/$defs/Size"}, "object"),
         ({"$ref": "#/$defs/Kind"}, "string"),
         ({"type": "null"}, "null"),
+        ({"default": 1}, "integer"),
+        ({"properties": {}}, "object"),
+        ({"items": {"type": "string"}}, "array"),
+        ({"$ref": "#/$defs/a~1b~0c"}, "number"),
     ],
 )
 def test_type_of_a_parameter_is_told_from_its_schema(
     parameter: dict[str, object], kind: str
 ) -> None:
-    definitions = {"Size": {"type": "object"}, "Kind": {"enum": ["a"]}}
+    definitions = {
+        "Size": {"type": "object"},
+        "Kind": {"enum": ["a"]},
+        "a/b~c": {"type": "number"},
+    }
 
     assert word(parameter, **{"$defs": definitions}) == parameter | {
         "type": kind,
@@ -86,39 +94,57 @@ def test_type_of_a_parameter_is_told_from_its_schema(
     "parameter",
     [
         {},
-        {"type": 5},
+        {"title": "Anything", "description": None},
         {"enum": [None]},
         {"enum": 5},
         {"anyOf": []},
+        {"anyOf": [{}, {"type": "null"}]},
         {"anyOf": [5]},
         {"$ref": "#/nowhere/at/all"},
         {"$ref": "elsewhere.json"},
         {"$ref": "#/$defs/Loop"},
-        {"type": "string", "description": 5},
+        {"type": None},
         True,
-        "string",
     ],
     ids=str,
 )
-def test_parameter_without_a_type_is_refused(parameter: object) -> None:
+def test_parameter_whose_type_nothing_tells_is_text(parameter: object) -> None:
+    worded = word(parameter, **{"$defs": {"Loop": {"$ref": "#/$defs/Loop"}}})
+
+    rest = parameter if isinstance(parameter, dict) else {}
+    assert worded == rest | {"type": "string", "description": ""}
+
+
+@pytest.mark.parametrize(
+    "parameter", [{"type": 5}, {"type": "string", "description": 5}, False, "string", []], ids=str
+)
+def test_parameter_that_is_no_schema_is_refused(parameter: object) -> None:
     with pytest.raises(BadRequest) as caught:
-        word(parameter, **{"$defs": {"Loop": {"$ref": "#/$defs/Loop"}}})
+        word(parameter)
 
     assert caught.value.param == "tools[0].parameters.properties"
+
+
+def test_references_in_circles_end() -> None:
+    """They were followed along every way there is: some kilobytes took for ever."""
+    circle = {"a": {"anyOf": [{"$ref": "#/properties/a"}] * 120}}
+
+    [tool] = sent([{"name": "f", "parameters": {"properties": circle}}])["tools"]
+
+    assert tool["parameters"]["properties"]["a"]["type"] == "string"
 
 
 @pytest.mark.parametrize(
     "properties",
     [
-        {"a": {"anyOf": [{"$ref": "#/properties/a"}] * 120}},
         {f"p{n}": {"$ref": "#/properties/z"} for n in range(2000)}
         | {"z": {"anyOf": [{"$ref": f"#/properties/p{n}"} for n in range(2000)]}},
+        {f"p{n}": {"anyOf": [{"anyOf": [{}] * 10}] * 10} for n in range(2000)},
     ],
-    ids=["itself", "each other"],
+    ids=["references", "alternatives"],
 )
-def test_references_in_circles_end(properties: dict[str, object]) -> None:
-    """They were followed along every way there is: some kilobytes took seconds, or for ever."""
-    with pytest.raises(BadRequest):
+def test_what_takes_too_many_looks_is_refused(properties: dict[str, object]) -> None:
+    with pytest.raises(BadRequest, match="^tools: expected fewer parameters, alternatives and"):
         sent([{"name": "f", "parameters": {"properties": properties}}])
 
 

@@ -1,11 +1,13 @@
 """What this tier needs of the machine: a Workers AI in this process, and a look at processes."""
 
 import os
+import shutil
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
@@ -13,6 +15,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+import prepare
+from runtime.wrangler import start_wrangler
 from workers_ai.app import create_app
 from workers_ai.service import WorkersAi
 
@@ -52,6 +56,32 @@ def serve_app(app: Starlette) -> Iterator[str]:
     finally:
         server.should_exit = server.force_exit = True
         thread.join()
+
+
+def copy_worker(folder: Path) -> None:
+    """Copy what wrangler runs the Worker from; what others made is linked."""
+    shutil.copytree(prepare.ROOT / "src", folder / "src")
+    shutil.copy(prepare.ROOT / "wrangler.toml", folder)
+    for name in ("python_modules", "node_modules"):
+        (folder / name).symlink_to(prepare.ROOT / name)
+
+
+@contextmanager
+def run_worker(workers_ai: WorkersAi, folder: Path) -> Iterator[str]:
+    """
+    Run a copy of the Worker.
+
+    Yields:
+        Its address.
+    """
+    with serve(workers_ai) as ai_url:
+        wrangler = start_wrangler(port=0, ai_url=ai_url, cwd=folder)
+        try:
+            wait_until(lambda: bool(wrangler.address) or not wrangler.process.is_running())
+            assert wrangler.address, wrangler.stop()
+            yield wrangler.address
+        finally:
+            wrangler.stop()
 
 
 @contextmanager

@@ -1,16 +1,12 @@
 """Models that a deployment adds in wrangler.toml, without code."""
 
 import json
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
-import prepare
-from runtime.wrangler import start_wrangler
-from tests.worker.machinery import serve, wait_until
+from tests.worker.machinery import copy_worker, run_worker
 from workers_ai.scripts import Reply
 from workers_ai.service import WorkersAi
 
@@ -31,20 +27,12 @@ CHAT = {"model": GRANITE, "messages": [{"role": "user", "content": "Hello"}]}
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, WorkersAi]]:
     """A Worker whose catalogue is longer: its address, and the Workers AI behind it."""
     folder = tmp_path_factory.mktemp("deployment")
-    shutil.copytree(prepare.ROOT / "src", folder / "src")
-    for name in ("python_modules", "node_modules"):
-        Path(folder / name).symlink_to(prepare.ROOT / name)
-    settings = (prepare.ROOT / "wrangler.toml").read_text("utf-8")
-    (folder / "wrangler.toml").write_text(settings + ADDED, "utf-8")
+    copy_worker(folder)
+    with (folder / "wrangler.toml").open("a", encoding="utf-8") as settings:
+        settings.write(ADDED)
     ai = WorkersAi()
-    with serve(ai) as ai_url:
-        wrangler = start_wrangler(port=0, ai_url=ai_url, cwd=folder)
-        try:
-            wait_until(lambda: bool(wrangler.address) or not wrangler.process.is_running())
-            assert wrangler.address, wrangler.stop()
-            yield wrangler.address, ai
-        finally:
-            wrangler.stop()
+    with run_worker(ai, folder) as address:
+        yield address, ai
 
 
 def test_added_model_is_listed(deployed: tuple[str, WorkersAi]) -> None:

@@ -4,17 +4,20 @@ import asyncio
 import itertools
 import json
 import random
+import shutil
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.worker.conftest import Worker
-from tests.worker.machinery import resident_bytes, wait_until
+from tests.worker.machinery import copy_worker, resident_bytes, run_worker, wait_until
 from workers_ai.scripts import Reply, Scripted
+from workers_ai.service import WorkersAi
 
 FAST = "@cf/meta/llama-3.1-8b-instruct-fast"
 CHAT = "/v1/chat/completions"
@@ -200,6 +203,30 @@ def test_streams_at_once_are_rewritten_each_for_its_own_reader(
 
     wait_until(lambda: worker.ai.streams.open == 0)
     assert worker.ai.streams.finished + worker.ai.streams.cancelled == 100
+
+
+def test_nothing_is_left_of_a_rewriting_however_it_ends(tmp_path: Path) -> None:
+    copy_worker(tmp_path)
+    (tmp_path / "src/entry.py").rename(tmp_path / "src/deployed.py")
+    shutil.copy(Path(__file__).with_name("counting_worker.py"), tmp_path / "src/entry.py")
+    ai = WorkersAi()
+    ai.script(Reply(contains="whole", text="word " * 9, times="always"))
+    ai.script(Reply(contains="broken", text="word " * 9, break_after=3, times="always"))
+    ai.script(Reply(text="word " * 2000, tokens_per_second=200, times="always"))
+
+    with run_worker(ai, tmp_path) as address, httpx.Client(base_url=address) as client:
+        for how in ("whole", "broken", "stopped", "left") * 5:
+            body = ASKED | {"messages": [{"role": "user", "content": how}]}
+            body |= {"stop": "word word"} if how == "stopped" else {}
+            with client.stream("POST", CHAT, json=body) as response:
+                chunks = response.iter_raw()
+                next(chunks)
+                rest = () if how == "left" else chunks
+                assert [chunk for chunk in rest if not chunk] == []
+
+        wait_until(lambda: ai.streams.open == 0)
+        wait_until(lambda: client.get("/alive").text == "0", seconds=5)
+    assert (ai.streams.cancelled, ai.streams.broken, ai.streams.finished) == (10, 5, 5)
 
 
 def test_event_source_gets_an_id_and_then_workers_ais_own_bytes(
