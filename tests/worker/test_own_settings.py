@@ -1,4 +1,4 @@
-"""Models that a deployment adds in wrangler.toml, without code."""
+"""What a deployment sets in wrangler.toml, without code: models that it adds, limits of its own."""
 
 import json
 from collections.abc import Iterator
@@ -11,6 +11,12 @@ from workers_ai.scripts import Reply
 from workers_ai.service import WorkersAi
 
 GRANITE = "@cf/ibm-granite/granite-4.0-h-micro"  # answers as OpenAI's do, and only so
+LIMITS = """
+[env.local.vars]
+MAX_TOKENS_DEFAULT = 4
+MAX_TOKENS_CEILING = 9
+
+"""
 ADDED = f"""
 [[env.local.vars.MODELS]]
 id = "{GRANITE}"
@@ -28,8 +34,9 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Wo
     """A Worker whose catalogue is longer: its address, and the Workers AI behind it."""
     folder = tmp_path_factory.mktemp("deployment")
     copy_worker(folder)
-    with (folder / "wrangler.toml").open("a", encoding="utf-8") as settings:
-        settings.write(ADDED)
+    file = folder / "wrangler.toml"
+    before, heading, models = file.read_text("utf-8").partition("[[env.local.vars.MODELS]]")
+    file.write_text(before + LIMITS + heading + models + ADDED, "utf-8")
     ai = WorkersAi()
     with run_worker(ai, folder) as address:
         yield address, ai
@@ -70,3 +77,18 @@ def test_added_model_streams_openais_chunks(deployed: tuple[str, WorkersAi]) -> 
     assert "".join(delta.get("content", "") for delta in deltas) == "Hi there"
     assert [delta.get("role") for delta in deltas].count("assistant") == 1
     assert done == "data: [DONE]"
+
+
+def test_limits_of_the_deployment_are_its_own(deployed: tuple[str, WorkersAi]) -> None:
+    address, _ = deployed
+
+    usual = httpx.post(f"{address}/run", json={"prompt": "Hello"})
+    most = httpx.post(f"{address}/run", json={"prompt": "Hello", "max_tokens": 9})
+    more = httpx.post(f"{address}/v1/chat/completions", json=CHAT | {"max_completion_tokens": 10})
+
+    assert usual.json()["usage"]["completion_tokens"] == 4
+    assert (usual.json()["truncated"], usual.headers["x-max-tokens"]) == (True, "4")
+    assert most.json()["usage"]["completion_tokens"] == 9
+    assert more.status_code == 400
+    message = "max_completion_tokens: expected at most 9, the ceiling of this deployment, got 10"
+    assert more.json()["error"]["message"] == message
