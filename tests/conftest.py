@@ -1,6 +1,7 @@
 """What every tier shares."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -8,6 +9,9 @@ from hypothesis import settings
 # The same cases every time: a failure is the change's, never the day's.
 settings.register_profile("edgewise", derandomize=True, deadline=None)
 settings.load_profile("edgewise")
+
+# A shell has what it runs in the background ignore Ctrl-C; tests of interrupts would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Every server of the tests is on loopback, where no proxy leads.
 for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
