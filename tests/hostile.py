@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import cast
 from urllib.parse import quote
 
+from edgewise.inputs import FIELDS
 from edgewise.openai import CHAT_FIELDS, COMPLETION_FIELDS
-from edgewise.prompt import FIELDS
 from edgewise.routes import ROUTES, Dialect, dialect_of
 
 # Stands in every text and in every name that is not to be told; no answer may hold it.

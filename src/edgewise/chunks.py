@@ -2,12 +2,12 @@
 
 import logging
 from collections.abc import Sequence
-from typing import TypeVar
 
 import msgspec
 from msgspec import Raw
 
-from .answers import FinishReason, find_reason, read_answer, read_call, read_code, read_usage
+from .answers import read_answer, read_call, read_code
+from .endings import FinishReason, find_reason, read_usage
 from .errors import UpstreamError
 from .openai_objects import (
     CallWriter,
@@ -22,8 +22,6 @@ from .openai_objects import (
 )
 from .prompt import Generation
 from .sse import DONE, Lines
-
-T = TypeVar("T")
 
 
 class Stopper:
@@ -94,7 +92,7 @@ class Chunks:
         said = self._take(self._lines.close())
         if self.is_over:
             return said
-        if self._reason is None and not self._has_finished:
+        if self._reason is None:
             return said + self.break_off()
         return said + self._finish()
 
@@ -113,7 +111,7 @@ class Chunks:
                 break
             try:
                 answer = read_answer(data)
-                calls = [self._calls.piece(read_call(call)) for call in self._asked(answer.calls)]
+                calls = [self._calls.piece(read_call(call)) for call in answer.calls]
             except msgspec.DecodeError:
                 if not data.startswith(b"{"):
                     continue  # no frame: something to keep the connection alive
@@ -126,12 +124,14 @@ class Chunks:
             self._reason = answer.reason or self._reason
             if bytes(answer.usage) != b"null":
                 self._usage = answer.usage
-            if self._asked(answer.reasoning) and not self._stopper.has_stopped:
+            # A completion has no place for either: its prompt asked for text alone.
+            has_place = self._heading.is_chat and not self._stopper.has_stopped
+            if answer.reasoning and has_place:
                 said += [self._say(text), self._delta(Delta(reasoning_content=answer.reasoning))]
             if answer.text:
                 text.append(self._stopper.feed(answer.text))
             pieces = [call for call in calls if call is not None]
-            if pieces and not self._stopper.has_stopped:
+            if pieces and has_place and not self._stopper.has_stopped:
                 text.append(self._stopper.close())
                 said += [self._say(text), self._delta(Delta(tool_calls=pieces))]
             if self._stopper.has_stopped and not self._has_finished:
@@ -139,10 +139,6 @@ class Chunks:
         if not self.is_over:
             said.append(self._say(text))
         return b"".join(said)
-
-    def _asked(self, said: T) -> T | tuple[()]:
-        """Leave out what a completion has no place for: its prompt asked for text alone."""
-        return said if self._heading.is_chat else ()
 
     def _say(self, text: list[str]) -> bytes:
         """Say the text that gathered, and forget it."""
@@ -176,7 +172,7 @@ class Chunks:
         said = b""
         if not self._has_finished:
             said = self._say([self._stopper.close()])
-            rest = self._calls.rest()
+            rest = self._calls.rest() if self._heading.is_chat else []
             said += self._delta(Delta(tool_calls=rest)) if rest else b""
         reason = find_reason(
             self._reason, usage, self._generation.max_tokens, called=self._calls.has_called

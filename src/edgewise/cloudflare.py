@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
-from .answers import understand
+from .endings import understand
 from .errors import BadRequest, EdgewiseError
 from .exchange import Reply, Stream
 from .fields import decode, descriptions, read_query

@@ -196,8 +196,7 @@ class _Rewriting:
 
     def _transform(self, chunk: Any, _controller: Any) -> None:
         if self._rewriter is not None:
-            rewriter = self._rewriter
-            self._say(_guard(rewriter, lambda: rewriter.feed(chunk.to_bytes())))
+            self._say(_guard(self._rewriter, self._rewriter.feed, chunk.to_bytes()))
 
     def _flush(self, _controller: Any) -> None:
         if self._rewriter is not None:
@@ -226,10 +225,10 @@ class _Rewriting:
             self._proxies.pop().destroy()
 
 
-def _guard(rewriter: Rewriter, rewrite: Callable[[], bytes]) -> bytes:
+def _guard(rewriter: Rewriter, rewrite: Callable[..., bytes], *arguments: bytes) -> bytes:
     """Let no exception out: it would end the stream as if it had been whole."""
     try:
-        return rewrite()
+        return rewrite(*arguments)
     except Exception:
         logging.getLogger("edgewise").exception("internal error")
         return rewriter.break_off()

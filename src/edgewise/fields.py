@@ -78,6 +78,19 @@ def decode(
         raise refuse(f"body: expected JSON nested at most {MAX_DEPTH} levels deep")
     try:
         document.decode()  # the decoder passes over names that it does not know
+    except UnicodeDecodeError as error:
+        raise refuse("body: expected UTF-8") from error
+    return decode_checked(document, decoder, expected, refuse)
+
+
+def decode_checked(
+    document: bytes,
+    decoder: msgspec.json.Decoder[T],
+    expected: Mapping[str, str],
+    refuse: type[EdgewiseError],
+) -> T:
+    """Decode once more, into something else, what decode took."""
+    try:
         return decoder.decode(document)
     except msgspec.ValidationError as error:
         path, message = _explain(error, document, expected)
@@ -86,8 +99,6 @@ def decode(
         at = _BYTE.search(str(error))
         where = f", it breaks near byte {at['byte']}" if at else ""
         raise refuse(f"body: expected valid JSON{where}") from error
-    except UnicodeDecodeError as error:
-        raise refuse("body: expected UTF-8") from error
 
 
 def read_query(query: str, known: Container[str]) -> bytes:

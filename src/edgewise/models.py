@@ -40,9 +40,9 @@ def check_window(model: Model, text: list[str], max_tokens: int, param: str) -> 
     if model.context_window is None:
         return
     room = model.context_window - max_tokens
-    # Counting is for the rare prompt that is long enough: n words take 2n - 1 characters.
-    longest = sum(map(len, text))
-    words = sum(len(part.split()) for part in text) if longest >= 2 * room - 1 else 1
+    # Counting is for the rare prompt that is long enough: n words of a text take 2n - 1 characters.
+    most_words = (sum(map(len, text)) + len(text)) // 2
+    words = sum(len(part.split()) for part in text) if most_words > room else 1
     if words > room:
         raise ContextLengthExceeded(
             f"{param}: expected prompt and completion to fit into the model's maximum context limit"

@@ -1,23 +1,19 @@
 """The OpenAI view: chat completions and completions in, their objects and chunks out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta
 
-from .answers import (
-    Answer,
-    FinishReason,
-    read_call,
-    read_usage,
-    understand,
-)
+from .answers import Answer, read_call
 from .chunks import Chunks, Stopper
+from .endings import FinishReason, read_usage, understand
 from .errors import BadRequest, EdgewiseError, UpstreamError
 from .exchange import Reply, Request, Rewritten, Stream
-from .fields import decode, descriptions, unknown_fields
+from .fields import decode, decode_checked, descriptions, unknown_fields
 from .inference import Outcome
+from .inputs import EXPECTED, FIELDS, MOST_SEED, Flag, Inputs, MaxTokens
 from .models import serving
 from .openai_objects import (
     CallWriter,
@@ -33,17 +29,7 @@ from .openai_objects import (
     word_error,
     word_usage,
 )
-from .prompt import (
-    EXPECTED,
-    FIELDS,
-    MOST_SEED,
-    Flag,
-    Generation,
-    Inputs,
-    MaxTokens,
-    find_ignored,
-    generate,
-)
+from .prompt import Generation, find_ignored, generate
 from .replies import common_headers, json_reply, stream_headers
 from .settings import Model, Settings
 
@@ -147,13 +133,14 @@ def parse_completion(document: bytes, settings: Settings) -> Generation:
 
 def _parse(document: bytes, settings: Settings, known: frozenset[str], asked_by: str) -> Generation:
     extras = decode(document, _EXTRAS, _EXTRAS_EXPECTED, BadRequest)
-    _refuse_unknown(document, known)
+    names = unknown_fields(document, known)
+    _refuse_unknown(names)
     for name, allowed in ONLY.items():
         value = getattr(extras, name)
         if value is not None and not any(_is_same(value, one) for one in allowed):
             wanted = " or ".join(["null", *(msgspec.json.encode(one).decode() for one in allowed)])
             raise BadRequest(f"{name}: expected {wanted}, which is all there is here", param=name)
-    inputs = decode(document, _INPUTS, EXPECTED, BadRequest)
+    inputs = decode_checked(document, _INPUTS, EXPECTED, BadRequest)
     if getattr(inputs, asked_by) is None:
         raise BadRequest(f"{asked_by}: expected {EXPECTED[asked_by]}, got nothing", param=asked_by)
     limited_by = "max_tokens"
@@ -175,16 +162,18 @@ def _parse(document: bytes, settings: Settings, known: frozenset[str], asked_by:
         inputs,
         None,
         settings,
-        ignored=find_ignored(document, inputs, known),
+        ignored=find_ignored(names, document, inputs),
         limited_by=limited_by,
         stop=[stop] if isinstance(stop, str) else stop,
         include_usage=bool(options.include_usage),
     )
 
 
-def _refuse_unknown(document: bytes, known: frozenset[str]) -> None:
+def _refuse_unknown(names: Iterable[str]) -> None:
     """Refuse what OpenAI refuses as well: a field that is none of its API, or of ours."""
-    for name in unknown_fields(document, known | WITHOUT_EFFECT):
+    for name in names:
+        if name in WITHOUT_EFFECT:
+            continue
         if name.isidentifier() and len(name) <= _LONGEST_NAME:
             raise BadRequest(f"{name}: unknown field", param=name)
         raise BadRequest("body: expected fields of OpenAI's API, got another one")

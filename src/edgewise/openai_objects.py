@@ -10,7 +10,8 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from .answers import Call, FinishReason, Usage
+from .answers import Call
+from .endings import FinishReason, Usage
 from .errors import EdgewiseError
 
 TextReason = Literal["stop", "length", "content_filter"]

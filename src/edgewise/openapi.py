@@ -8,6 +8,7 @@ import msgspec
 from . import VERSION
 from .cloudflare import Envelope, ListedModel, Search
 from .exchange import Reply
+from .inputs import Inputs
 from .openai import CHAT_FIELDS, COMPLETION_FIELDS, ONLY, WITHOUT_EFFECT, Extras
 from .openai_objects import (
     ChatChunk,
@@ -17,97 +18,12 @@ from .openai_objects import (
     OpenAIModel,
     TextCompletion,
 )
-from .prompt import Inputs
+from .openapi_examples import EXAMPLES, MODEL, Json
 from .replies import EVENT_STREAM, JSON, CompletionBody, ErrorBody, HealthBody, json_text
 from .routes import ROUTES, Dialect, Job, dialect_of
 
-Json = dict[str, object]
-
-_MODEL = "@cf/meta/llama-3.1-8b-instruct"
-_MESSAGES = [{"role": "user", "content": "Hello"}]
 _SCHEMAS = "#/components/schemas/"
 _TRUE = {"const": True}
-_USAGE = {"prompt_tokens": 16, "completion_tokens": 4, "total_tokens": 20}
-_HEAD = {"created": 1_795_379_373, "model": f"{_MODEL}-fast"}
-_REFUSED = "temperature: expected a number from 0 to 5, got a string"
-_LISTED = {
-    "id": _MODEL,
-    "object": "model",
-    "created": 0,
-    "owned_by": "meta",
-    "capabilities": ["tools"],
-    "served_by": [f"{_MODEL}-fast"],
-    "context_window": 128_000,
-}
-_EXAMPLES: Mapping[str, Json] = {
-    "Inputs": {"messages": _MESSAGES, "max_tokens": 4},
-    "ChatRequest": {"model": _MODEL, "messages": _MESSAGES, "max_tokens": 4},
-    "CompletionRequest": {"model": _MODEL, "prompt": "Hello", "max_tokens": 4},
-    "CompletionBody": {
-        "model": f"{_MODEL}-fast",
-        "response": "I am a local",
-        "usage": _USAGE,
-        "finish_reason": "length",
-        "truncated": True,
-    },
-    "HealthBody": {"status": "ok", "version": VERSION, "model": _MODEL},
-    "ErrorBody": {
-        "error": {"code": "invalid_request", "message": _REFUSED, "param": "temperature"}
-    },
-    "Envelope": {
-        "result": {
-            "response": "I am a local",
-            "usage": _USAGE,
-            "finish_reason": "length",
-            "truncated": True,
-        },
-        "success": True,
-        "errors": [],
-        "messages": [],
-    },
-    "ChatCompletion": {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        **_HEAD,
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": "I am a local", "refusal": None},
-                "finish_reason": "length",
-                "logprobs": None,
-            }
-        ],
-        "usage": _USAGE,
-    },
-    "ChatChunk": {
-        "id": "chatcmpl-1",
-        "object": "chat.completion.chunk",
-        **_HEAD,
-        "choices": [
-            {"index": 0, "delta": {"content": "I"}, "finish_reason": None, "logprobs": None}
-        ],
-    },
-    "TextCompletion": {
-        "id": "cmpl-1",
-        "object": "text_completion",
-        **_HEAD,
-        "choices": [
-            {"index": 0, "text": "I am a local", "finish_reason": "length", "logprobs": None}
-        ],
-        "usage": _USAGE,
-    },
-    "OpenAIModel": _LISTED,
-    "ModelList": {"object": "list", "data": [_LISTED]},
-    "OpenAIErrorBody": {
-        "error": {
-            "message": _REFUSED,
-            "type": "invalid_request_error",
-            "param": "temperature",
-            "code": "invalid_request",
-        }
-    },
-}
-
 _ERRORS: Mapping[Dialect, type[msgspec.Struct]] = {
     Dialect.NATIVE: ErrorBody,
     Dialect.CLOUDFLARE: Envelope,
@@ -181,7 +97,7 @@ _PLACES: Mapping[str, Json] = {
         "in": "path",
         "required": True,
         "schema": {"type": "string", "minLength": 1},
-        "example": _MODEL,
+        "example": MODEL,
         "description": "A public id of the catalogue. Its slashes may stand as they are.",
     },
 }
@@ -230,7 +146,7 @@ def _schemas() -> dict[str, Json]:
             "required": ["model", asked_by],
             "additionalProperties": False,
         }
-    for name, example in _EXAMPLES.items():
+    for name, example in EXAMPLES.items():
         schemas[name]["examples"] = [example]
     return schemas
 

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from .answers import FinishReason, UsageAsItCame, understand
+from .endings import FinishReason, UsageAsItCame, understand
 from .errors import EdgewiseError
 from .exchange import Preceded, Reply, Stream
 from .inference import Outcome

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
 from edgewise.fields import MAX_DEPTH, descriptions, is_too_deep
-from edgewise.prompt import Inputs, Message
+from edgewise.inputs import Inputs, Message
 
 documents = st.recursive(
     st.integers() | st.text(alphabet='[]{}"\\a'),
@@ -56,7 +56,7 @@ def test_brackets_that_do_not_nest_are_not_deep(document: bytes) -> None:
 @pytest.mark.parametrize("around", [0, MAX_DEPTH - 2, MAX_DEPTH - 1])
 @pytest.mark.parametrize("inner", ['"', '"[', '[""]', '\\"]', '"\\\\'], ids=repr)
 def test_depth_of_long_documents_is_measured_as_it_is(inner: str, around: int) -> None:
-    value: object = [f"{inner}{number}" for number in range(30_000)]
+    value: object = [f"{inner}{number}" for number in range(70_000)]
     for _ in range(around):
         value = [value, "]"]
 

@@ -9,6 +9,7 @@ from edgewise.settings import Model
     ("text", "max_tokens"),
     [
         (["word"], 9),
+        (["a"] * 9, 1),
         (["word " * 9], 1),
         (["three words here", "and three more"], 4),
         (["w" * 10_000], 9),
@@ -28,6 +29,7 @@ def test_prompt_that_may_fit_is_let_through(text: list[str], max_tokens: int) ->
         (["word " * 10], 1),
         (["three words here", "and three more"], 5),
         (["a b"], 9),
+        (["a"] * 9, 2),
     ],
 )
 def test_prompt_that_cannot_fit_is_refused(text: list[str], max_tokens: int) -> None:

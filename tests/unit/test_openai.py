@@ -5,6 +5,7 @@ import pytest
 
 from edgewise.exchange import Reply, Rewritten, Stream
 from edgewise.inference import Answer
+from edgewise.openai import CHAT_FIELDS, COMPLETION_FIELDS
 from tests.unit.scripted import (
     BASE,
     FAST,
@@ -131,6 +132,15 @@ def test_field_is_sent_as_workers_ai_has_it(
     penalties = {"frequency_penalty", "presence_penalty", "repetition_penalty"}
     rest = {name: value for name, value in sent(corridor).items() if name not in penalties}
     assert rest == {"messages": CHAT["messages"], "max_tokens": 256} | inputs
+
+
+def test_null_means_absent(corridor: Corridor) -> None:
+    corridor.ai.answers = [completion(response="Hi", usage=USAGE)] * 2
+
+    chat(corridor, **dict.fromkeys(CHAT_FIELDS - CHAT.keys()))
+    assert sent(corridor) == {"messages": CHAT["messages"], "max_tokens": 256}
+    complete(corridor, **dict.fromkeys(COMPLETION_FIELDS - PROMPT.keys()))
+    assert sent(corridor) == {"prompt": "Hello", "max_tokens": 256}
 
 
 @pytest.mark.parametrize("choice", ["required", "any", {"type": "function", "function": {}}])
@@ -333,6 +343,7 @@ def test_content_is_text_from_every_flavour(
         ({"choices": [{"message": {}, "finish_reason": "model_length"}]}, "length"),
         ({"choices": [{"message": {}, "finish_reason": "stop"}], "usage": USAGE}, "stop"),
         ({"tool_calls": [CALL], "usage": USAGE}, "tool_calls"),
+        ({"tool_calls": [CALL], "finish_reason": "content_filter"}, "content_filter"),
         ({"tool_calls": [CALL], "usage": USAGE | {"completion_tokens": 300}}, "length"),
     ],
 )
@@ -516,7 +527,8 @@ def test_chunks_of_a_completion_have_text(corridor: Corridor) -> None:
 
 def test_completion_has_no_place_for_calls_and_reasoning(corridor: Corridor) -> None:
     thought = {"choices": [{"delta": {"reasoning": "Hm"}, "finish_reason": "tool_calls"}]}
-    told = stream(corridor, {"response": "a", "tool_calls": [CALL]}, thought, "[DONE]", prompt="b")
+    called = {"response": "a", "tool_calls": [CALL, {"name": "f"}]}
+    told = stream(corridor, called, thought, "[DONE]", prompt="b")
     corridor.ai.answers = [completion(response="a", tool_calls=[CALL])]
 
     whole = body_of(complete(corridor))["choices"]
@@ -843,6 +855,19 @@ def test_two_tool_calls_stay_two(corridor: Corridor, frames: list[object]) -> No
     assert len({piece["id"] for piece in opened}) == 2
 
 
+def test_pieces_of_calls_that_are_all_numbered_0_go_to_the_last_one(corridor: Corridor) -> None:
+    second = {**OPENED, "id": "two", "function": {"name": "g"}}
+
+    found = pieces(
+        stream(corridor, called(OPENED), called(SAID, REST), called(second), called(SAID), "[DONE]")
+    )
+
+    said = ["", ""]
+    for piece in found:
+        said[piece["index"]] += piece["function"].get("arguments", "")
+    assert said == ['{"a":1}', '{"a"']
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
 @pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["LF", "CRLF"])
 @pytest.mark.parametrize("done", ["data: [DONE]\n\n", "data:[DONE]", "[DONE]\n"])
@@ -884,6 +909,7 @@ def test_stream_is_cut_at_the_first_stop_text(
 
     said = "".join(str(choice.get("content", "")) for choice in choices(told))
     assert said == text
+    assert told.count("[DONE]") == 1
     assert choices(told)[-1] == {"finish_reason": reason}
     assert told[-1] == "[DONE]"
 

@@ -7,7 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edgewise.errors import BadRequest, UnknownModel
-from edgewise.prompt import Generation, Inputs
+from edgewise.inputs import Inputs
+from edgewise.prompt import Generation
 from edgewise.prompt import parse as parse_for
 from edgewise.settings import Model, Settings
 

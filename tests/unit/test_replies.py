@@ -74,6 +74,17 @@ def test_usage_that_cannot_be_read_is_handed_on_and_tells_nothing() -> None:
     assert (body["finish_reason"], body["truncated"]) == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("reason", "truncated"), [("stop", False), ("length", True), ("content_filter", False)]
+)
+def test_models_own_finish_reason_is_told_when_nothing_was_counted(
+    reason: str, truncated: bool
+) -> None:
+    body = reply_to({"choices": [{"message": {"content": "Hi"}, "finish_reason": reason}]})
+
+    assert (body["finish_reason"], body["truncated"]) == (reason, truncated)
+
+
 def test_reasoning_is_told_beside_the_text() -> None:
     body = reply_to({"choices": [{"message": {"content": "Hi", "reasoning": "Hm"}}]})
 

@@ -1,11 +1,12 @@
 """What this tier needs of the machine: a Workers AI in this process, and a look at processes."""
 
+import asyncio
 import os
 import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,6 +57,13 @@ def serve_app(app: Starlette) -> Iterator[str]:
     finally:
         server.should_exit = server.force_exit = True
         thread.join()
+
+
+async def endless(event: bytes) -> AsyncIterator[bytes]:
+    """An answer that never ends."""
+    while True:
+        yield event
+        await asyncio.sleep(0.01)
 
 
 def copy_worker(folder: Path) -> None:

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.worker.conftest import Worker
-from tests.worker.machinery import copy_worker, resident_bytes, run_worker, wait_until
+from tests.worker.machinery import copy_worker, endless, resident_bytes, run_worker, wait_until
 from workers_ai.scripts import Reply, Scripted
 from workers_ai.service import WorkersAi
 
@@ -116,12 +116,7 @@ def test_stream_that_breaks_ends_with_an_error(
 def test_client_that_goes_away_is_seen_by_workers_ai_within_a_second(
     client: httpx.Client, worker: Worker, method: str, path: str, body: object
 ) -> None:
-    async def endless() -> AsyncIterator[bytes]:
-        while True:
-            yield EVENT
-            await asyncio.sleep(0.01)
-
-    worker.ai.script(Scripted(endless()), model=FAST)
+    worker.ai.script(Scripted(endless(EVENT)), model=FAST)
     with client.stream(method, path, json=body) as response:
         next(response.iter_raw())
         wait_until(lambda: worker.ai.streams.open == 1)

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.worker.conftest import Worker
-from tests.worker.machinery import resident_bytes, wait_until
+from tests.worker.machinery import endless, resident_bytes, wait_until
 from workers_ai.scripts import Scripted
 
 FAST = "@cf/meta/llama-3.1-8b-instruct-fast"
@@ -132,12 +132,7 @@ def test_stream_that_breaks_does_not_end_cleanly(client: httpx.Client, worker: W
 def test_client_that_goes_away_is_seen_by_workers_ai_within_a_second(
     client: httpx.Client, worker: Worker
 ) -> None:
-    async def endless() -> AsyncIterator[bytes]:
-        while True:
-            yield EVENT
-            await asyncio.sleep(0.01)
-
-    worker.ai.script(Scripted(endless()), model=FAST)
+    worker.ai.script(Scripted(endless(EVENT)), model=FAST)
     with client.stream("POST", f"/run/{FAST}", json=STREAMED) as response:
         next(response.iter_raw())
         assert worker.ai.streams.open == 1
