@@ -22,6 +22,8 @@ from .service import WorkersAi
 from .speech import BrokeOff, Pace
 
 DEFAULT_PORT = 8789
+# Longer than workerd keeps a connection that is idle: it would ask on one that is being closed.
+KEEP_ALIVE_S = 75
 _NO_NEWS = ("Unsupported upgrade request", "No supported WebSocket library", "Cancel ")
 _TOKENS_PER_SECOND = 100.0  # about as fast as the models that it stands in for
 
@@ -43,7 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     only_local = ipaddress.ip_address(host).is_loopback
     app = create_app(workers_ai, token=options.token, only_local=only_local)
     config = uvicorn.Config(
-        app, log_level="warning", timeout_graceful_shutdown=1, ws="none", lifespan="off"
+        app,
+        log_level="warning",
+        timeout_graceful_shutdown=1,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        ws="none",
+        lifespan="off",
     )
     logging.getLogger("uvicorn.error").addFilter(_is_news)
     if not only_local:
