@@ -4,16 +4,26 @@ PYTHON ?= python3
 IN_VENV := .venv/bin/python
 PATHS := src local tests bench
 
-.PHONY: dev test check bench format deploy lock python prepare prepare-tests prepare-tools
+.PHONY: dev key access test soak check bench format deploy lock python prepare prepare-tests prepare-tools
 
 dev: python
 	@$(PYTHON) local/dev.py
+
+key: python
+	@$(PYTHON) local/keys.py
+
+access: prepare-tools
+	@$(IN_VENV) local/access.py
 
 test: prepare-tests
 	$(IN_VENV) -m coverage run -m pytest tests/unit
 	$(IN_VENV) -m coverage report
 	$(IN_VENV) -m pytest tests/worker
 	$(IN_VENV) -m pytest tests/clients
+
+# The short soak of `make test` for ten minutes and more; it prints what memory is taken.
+soak: prepare-tests
+	SOAK_REQUESTS=20000 SOAK_SECONDS=180 $(IN_VENV) -m pytest -s tests/worker/test_soak.py
 
 check: prepare-tools
 	.venv/bin/ruff format --check $(PATHS)
@@ -29,7 +39,7 @@ bench: prepare
 	PYTHONPATH=local $(IN_VENV) bench/local_streams.py
 
 deploy: prepare
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" node_modules/.bin/wrangler deploy --env=""
+	@local/wrangler deploy --env=""
 
 # Writes requirements/ anew from pyproject.toml; needs uv.
 lock:
