@@ -12,6 +12,6 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK has no types o
     async def fetch(self, request: Any) -> Any:
         body = ffi.RequestBody(request)
         received = ffi.read_request(request, body)
-        reply = await handle(received, ffi.read_variables(), ffi.WorkersAi())
+        reply, record = await handle(received, ffi.read_variables(), ffi.platform())
         await body.drop_rest()
-        return ffi.to_response(reply)
+        return ffi.to_response(reply, record)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -22,6 +23,7 @@ class Environment(msgspec.Struct, rename={"variables": "vars"}):
     compatibility_date: str = ""
     ai: dict[str, str] = {}
     unsafe: dict[str, object] = {}
+    ratelimits: list[dict[str, Any]] = []
     env: dict[str, "Environment"] = {}
 
 

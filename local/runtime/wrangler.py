@@ -8,6 +8,9 @@ import prepare
 
 from .process import Server
 
+# Whatever a name leads to: a page elsewhere must not reach what runs here (DNS rebinding).
+HOSTS = "localhost 127.0.0.1 [::1]"
+_LOCAL = ("--env", "local")
 _READY = re.compile(r"Ready on (?P<address>http://\S+)")
 
 
@@ -32,7 +35,7 @@ def start_wrangler(
     on_line: Callable[[str], None] = lambda _line: None,
     on_ready: Callable[[], None] = lambda: None,
     on_exit: Callable[[], None] = lambda: None,
-    arguments: Sequence[str] = ("--env", "local"),
+    arguments: Sequence[str] = _LOCAL,
     cwd: Path = prepare.ROOT,
 ) -> Server:
     """
@@ -44,6 +47,8 @@ def start_wrangler(
         arguments: More of `wrangler dev`.
         cwd: The folder of the Worker.
     """
+    if arguments == _LOCAL and not _sets_hosts(cwd):
+        arguments = (*_LOCAL, "--var", f"ALLOWED_HOSTS:{HOSTS}")
     return Server(
         [
             *(str(prepare.node()), str(prepare.NODE_MODULES / "wrangler/bin/wrangler.js"), "dev"),
@@ -57,3 +62,9 @@ def start_wrangler(
         on_ready=on_ready,
         on_exit=on_exit,
     )
+
+
+def _sets_hosts(folder: Path) -> bool:
+    """Tell whether somebody wants other hosts: what .dev.vars says would not count otherwise."""
+    file = folder / ".dev.vars"
+    return file.exists() and "ALLOWED_HOSTS" in file.read_text("utf-8")

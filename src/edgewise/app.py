@@ -1,12 +1,20 @@
 """The corridor: a request walks through the rooms in order and leaves as a reply."""
 
-import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from msgspec import UNSET
 
 from . import VERSION
+from .access import Web
+from .admission import RateLimits, admit
+from .auth import authenticate, check_host
 from .cloudflare import error_in_envelope, run_reply_in_envelope, search_reply
-from .errors import EdgewiseError, InternalError, retry_headers
+from .cors import cors_headers, is_preflight, preflight_reply
+from .errors import EdgewiseError, InternalError, UpstreamError, retry_headers
 from .exchange import Reply, Request
-from .inference import Ai, infer
+from .inference import Ai, Outcome, infer
 from .models import find_model, serving
 from .openai import (
     chat_reply,
@@ -19,32 +27,123 @@ from .openai import (
 )
 from .openapi import openapi_reply
 from .prompt import Generation, parse, parse_query
+from .records import Fault, Record, count, find_fault, milliseconds, word_time
 from .replies import health_reply, listen_reply, native_error, reconnect_reply, run_reply
-from .routes import Dialect, Job, Route, dialect_of, resolve
+from .routes import GENERATING, OPEN, Dialect, Job, Route, dialect_of, resolve
 from .settings import Settings, read_settings
 
+_WELL_FORMED_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
-async def handle(request: Request, variables: str, ai: Ai) -> Reply:
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """
+    What the corridor needs of the platform.
+
+    Attributes:
+        clock: Tells seconds that only ever go up.
+    """
+
+    ai: Ai
+    limits: RateLimits
+    web: Web
+    clock: Callable[[], float]
+
+
+async def handle(request: Request, variables: str, platform: Platform) -> tuple[Reply, Record]:
     """
     Answer a request. The one place where errors become replies.
 
     Args:
         variables: The deployment's variables, as settings.read_settings takes them.
+
+    Returns:
+        The reply, and what is to be written down of it.
     """
+    began = platform.clock()
+    settings: Settings | None = None
+    route: Route | None = None
+    caller: str | None = None
+    model: str | None = None
+    model_took: float | None = None
+    refusal: EdgewiseError | None = None
+    fault: Fault | None = None
     try:
-        return await _answer(request, read_settings(variables), ai)
+        settings = read_settings(variables)
+        check_host(request, settings)
+        if is_preflight(request):
+            reply = preflight_reply(request, settings)
+        else:
+            route = resolve(request.method, request.path)
+            if route.job not in OPEN:
+                caller = await authenticate(request, settings, platform.web)
+            if caller is None or route.job not in GENERATING or _is_reconnecting(request, route):
+                reply = _tell(request, route, settings)
+            else:
+                await admit(request, caller, settings, platform.limits)
+                generation = await _parse(request, route, settings)
+                served_by = serving(settings.models[generation.model])
+                asked_at = platform.clock()
+                try:
+                    outcome = await infer(generation, served_by, platform.ai)
+                finally:
+                    model_took = platform.clock() - asked_at
+                model = outcome.model
+                reply = _answer(request, route, generation, outcome)
     except EdgewiseError as error:
-        if error.status >= 500:
-            cause = type(error.__cause__).__name__ if error.__cause__ else "no cause"
-            logging.getLogger("edgewise").error("%s: %s", error.message, cause)
-        return _refuse(request, error)
-    except Exception:
-        logging.getLogger("edgewise").exception("internal error")
-        return _refuse(request, InternalError("internal error"))
+        refusal = error
+        fault = find_fault(error) if error.status >= 500 else None
+        model = error.model if isinstance(error, UpstreamError) else model
+        reply = _refuse(request, error)
+    except Exception as error:  # noqa: BLE001 - the record tells where it comes from
+        refusal = InternalError("internal error")
+        fault = find_fault(error)
+        reply = _refuse(request, refusal)
+    took = platform.clock() - began
+    record = Record(
+        time=word_time(request.received_at),
+        id=_name(request),
+        caller=caller,
+        route=route.name if route else None,
+        model=model,
+        status=reply.status,
+        code=refusal.code if refusal else None,
+        upstream_code=refusal.upstream_code if refusal else None,
+        ms=milliseconds(took),
+        model_ms=None if model_took is None else milliseconds(model_took),
+        stream=not isinstance(reply.body, str | None),
+        usage=count(reply.usage),
+        fault=fault or UNSET,
+    )
+    headers = {
+        "cache-control": "no-store",
+        "x-content-type-options": "nosniff",
+        "x-request-id": record.id,
+        "server-timing": _word_timing(took, model_took or 0.0),
+        **(cors_headers(request, settings) if settings else {}),
+        **reply.headers,
+    }
+    return replace(reply, headers=headers), record
 
 
-async def _answer(request: Request, settings: Settings, ai: Ai) -> Reply:
-    route = resolve(request.method, request.path)
+def _name(request: Request) -> str:
+    """Name a request as its caller does, or else as Cloudflare does."""
+    names = (request.headers.get(name, "") for name in ("x-request-id", "cf-ray"))
+    return next((name for name in names if _WELL_FORMED_ID.fullmatch(name)), request.id)
+
+
+def _word_timing(took: float, model_took: float) -> str:
+    """Tell of the time that Workers AI took to begin its answer, and of the rest."""
+    own = milliseconds(took - model_took)
+    return f"model;dur={milliseconds(model_took)}, edgewise;dur={own}"
+
+
+def _is_reconnecting(request: Request, route: Route) -> bool:
+    return route.job is Job.LISTEN and "last-event-id" in request.headers
+
+
+def _tell(request: Request, route: Route, settings: Settings) -> Reply:
+    """Answer what no model is asked for."""
     match route.job:
         case Job.HEALTH:
             return health_reply(VERSION, settings.default_model)
@@ -56,20 +155,7 @@ async def _answer(request: Request, settings: Settings, ai: Ai) -> Reply:
             return model_reply(find_model(route.model, settings))
         case Job.CLOUDFLARE_MODELS:
             return search_reply(settings.models, request.query)
-        case Job.LISTEN if request.last_event_id is not None:
-            return reconnect_reply()
-    generation = await _parse(request, route, settings)
-    outcome = await infer(generation, serving(settings.models[generation.model]), ai)
-    match route.job:
-        case Job.LISTEN:
-            return listen_reply(generation, outcome, request.id)
-        case Job.CLOUDFLARE_RUN:
-            return run_reply_in_envelope(generation, outcome)
-        case Job.CHAT:
-            return chat_reply(request, generation, outcome)
-        case Job.COMPLETE:
-            return completion_reply(request, generation, outcome)
-    return run_reply(generation, outcome)
+    return reconnect_reply()
 
 
 async def _parse(request: Request, route: Route, settings: Settings) -> Generation:
@@ -84,6 +170,19 @@ async def _parse(request: Request, route: Route, settings: Settings) -> Generati
         case Job.COMPLETE:
             return parse_completion(document, settings)
     return parse(document, route.model, settings)
+
+
+def _answer(request: Request, route: Route, generation: Generation, outcome: Outcome) -> Reply:
+    match route.job:
+        case Job.LISTEN:
+            return listen_reply(generation, outcome, request.id)
+        case Job.CLOUDFLARE_RUN:
+            return run_reply_in_envelope(generation, outcome)
+        case Job.CHAT:
+            return chat_reply(request, generation, outcome)
+        case Job.COMPLETE:
+            return completion_reply(request, generation, outcome)
+    return run_reply(generation, outcome)
 
 
 def _refuse(request: Request, error: EdgewiseError) -> Reply:

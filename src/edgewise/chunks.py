@@ -1,13 +1,12 @@
 """OpenAI's chunks, from whatever stream a model sends."""
 
-import logging
 from collections.abc import Sequence
 
 import msgspec
 from msgspec import Raw
 
 from .answers import read_answer, read_call, read_code
-from .endings import FinishReason, find_reason, read_usage
+from .endings import FinishReason, Usage, find_reason, read_usage
 from .errors import UpstreamError
 from .openai_objects import (
     CallWriter,
@@ -69,6 +68,8 @@ class Chunks:
 
     def __init__(self, heading: Heading, generation: Generation) -> None:
         self.is_over = False
+        self.code: str | None = None
+        self.upstream_code: int | None = None
         self._heading = heading
         self._generation = generation
         self._lines = Lines()
@@ -78,6 +79,11 @@ class Chunks:
         self._reason: str | None = None
         self._has_begun = not heading.is_chat
         self._has_finished = False
+
+    @property
+    def usage(self) -> Usage | None:
+        """What Workers AI has counted so far."""
+        return read_usage(self._usage)
 
     def feed(self, chunk: bytes) -> bytes:
         """Rewrite what came. Texts that came together leave together."""
@@ -115,7 +121,6 @@ class Chunks:
             except msgspec.DecodeError:
                 if not data.startswith(b"{"):
                     continue  # no frame: something to keep the connection alive
-                logging.getLogger("edgewise").error("a frame that cannot be read")
                 said += [self._say(text), self._fail(None)]
                 break
             if answer.is_failure:
@@ -168,7 +173,7 @@ class Chunks:
 
     def _finish(self) -> bytes:
         """End well."""
-        usage = read_usage(self._usage)
+        usage = self.usage
         said = b""
         if not self._has_finished:
             said = self._say([self._stopper.close()])
@@ -199,6 +204,7 @@ class Chunks:
         said = self._say([self._stopper.close()])
         self.is_over = True
         error = UpstreamError(code, model=self._heading.model)
+        self.code, self.upstream_code = error.code, code
         if code is None:
             error.message = f"the answer broke off ({self._heading.model})"
         return said + b"data: " + msgspec.json.encode(word_error(error)) + b"\n\n"

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
-from .endings import understand
+from .endings import read_usage, understand
 from .errors import BadRequest, EdgewiseError
 from .exchange import Reply, Stream
 from .fields import decode, descriptions, read_query
@@ -106,10 +106,11 @@ def run_reply_in_envelope(generation: Generation, outcome: Outcome) -> Reply:
     """
     if isinstance(outcome.body, Stream):
         return run_reply(generation, outcome)
-    _, reason, truncated = understand(outcome.model, outcome.body, generation.max_tokens)
+    answer, reason, truncated = understand(outcome.model, outcome.body, generation.max_tokens)
     said: dict[str, object] = msgspec.json.decode(outcome.body, type=dict[str, Raw])
     result = said | {"finish_reason": reason, "truncated": truncated}
-    return _success(result, common_headers(generation, outcome))
+    body = Envelope(result, success=True, errors=[], messages=[])
+    return json_reply(200, body, common_headers(generation, outcome), read_usage(answer.usage))
 
 
 def search_reply(models: Mapping[str, Model], query: str) -> Reply:
@@ -128,7 +129,9 @@ def search_reply(models: Mapping[str, Model], query: str) -> Reply:
     start = (search.page - 1) * search.per_page
     shown = wanted[start : start + search.per_page]
     info = Page(len(shown), search.page, search.per_page, len(wanted))
-    return _success([_list(model) for model in shown], {}, info)
+    listed = [_list(model) for model in shown]
+    body = Envelope(listed, success=True, errors=[], messages=[], result_info=info)
+    return json_reply(200, body, {})
 
 
 def error_in_envelope(error: EdgewiseError, headers: Mapping[str, str]) -> Reply:
@@ -154,8 +157,3 @@ def _list(model: Model) -> ListedModel:
         properties.insert(0, Property("context_window", str(model.context_window)))
     description = f"Served by {', '.join(serving(model))}."
     return ListedModel(model.id, _SOURCE, model.id, description, _TASK, [], properties)
-
-
-def _success(result: object, headers: Mapping[str, str], info: Page | UnsetType = UNSET) -> Reply:
-    body = Envelope(result, success=True, errors=[], messages=[], result_info=info)
-    return json_reply(200, body, headers)

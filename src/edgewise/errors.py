@@ -12,12 +12,14 @@ class Retry(Enum):
     Attributes:
         NEVER: It has to be changed first.
         SOON: After RETRY_AFTER_S.
+        PERIOD: In the next period of the rate limit; the error's own header says when.
         TOMORROW: Once Workers AI counts the next day's allocation, from 00:00 UTC on.
         MAYBE: Nobody knows.
     """
 
     NEVER = auto()
     SOON = auto()
+    PERIOD = auto()
     TOMORROW = auto()
     MAYBE = auto()
 
@@ -56,7 +58,7 @@ class EdgewiseError(Exception):
 
 
 class InternalError(EdgewiseError):
-    """A fault of ours; the log has the traceback."""
+    """A fault of ours; the log says where."""
 
 
 class Misconfigured(EdgewiseError):
@@ -79,6 +81,38 @@ class ContextLengthExceeded(EdgewiseError):
     status = 400
     code = "context_length_exceeded"
     envelope_code = 5021
+
+
+class Unauthorized(EdgewiseError):
+    """The request carries no credentials, malformed ones or wrong ones."""
+
+    status = 401
+    code = "unauthorized"
+    envelope_code = 10000
+
+
+class Closed(EdgewiseError):
+    """The deployment lets nobody in yet."""
+
+    status = 403
+    code = "closed"
+    envelope_code = 10000
+
+
+class ForeignOrigin(EdgewiseError):
+    """A page of an origin that is not allowed acts with a visitor's Access session."""
+
+    status = 403
+    code = "origin_not_allowed"
+    envelope_code = 10000
+
+
+class ForeignHost(EdgewiseError):
+    """The request names a host that the deployment does not serve."""
+
+    status = 403
+    code = "host_not_allowed"
+    envelope_code = 10000
 
 
 class NotFound(EdgewiseError):
@@ -111,6 +145,31 @@ class BodyTooLarge(EdgewiseError):
     status = 413
     code = "body_too_large"
     envelope_code = 3006
+
+
+class RateLimited(EdgewiseError):
+    """The caller or its address has sent too many requests in this period."""
+
+    status = 429
+    code = "rate_limited"
+    retry = Retry.PERIOD
+    envelope_code = 971
+
+
+class RateLimitUnavailable(EdgewiseError):
+    """The rate limit cannot be asked, and the deployment does not go on without."""
+
+    status = 503
+    code = "rate_limit_unavailable"
+    retry = Retry.MAYBE
+
+
+class AccessUnavailable(EdgewiseError):
+    """The keys of Cloudflare Access cannot be fetched."""
+
+    status = 503
+    code = "access_unavailable"
+    retry = Retry.MAYBE
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +248,7 @@ class UpstreamError(EdgewiseError):
         meaning = UNKNOWN if upstream_code is None else MEANINGS.get(upstream_code, UNKNOWN)
         code = "no code" if upstream_code is None else f"code {upstream_code}"
         super().__init__(f"{meaning.message} ({model}, {code})")
+        self.model = model
         self.status = meaning.status
         self.code = meaning.code
         self.retry = meaning.retry

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from .endings import Usage
+
 
 class Body(Protocol):
     """A request's body that nobody has read yet."""
@@ -31,8 +33,9 @@ class Request:
         method: As sent, any token.
         path: Percent-encoded, without query.
         query: Percent-encoded, without the question mark.
+        origin: Scheme, host and port that it was sent to, such as `https://example.com`.
+        headers: Lower-case names; values of one name that came twice are joined by commas.
         body: Unread.
-        last_event_id: The header of that name, which an EventSource sends when it reconnects.
         id: New for each request: letters, digits and hyphens.
         received_at: Seconds since 1970, UTC.
     """
@@ -40,8 +43,9 @@ class Request:
     method: str
     path: str
     query: str
+    origin: str
+    headers: Mapping[str, str]
     body: Body
-    last_event_id: str | None
     id: str
     received_at: float
 
@@ -67,9 +71,18 @@ class Rewriter(Protocol):
 
     Attributes:
         is_over: Whether everything was said: what still comes is not wanted.
+        code: Our code for how it failed; None as long as it did not.
+        upstream_code: Workers AI's own code, where it told one.
     """
 
     is_over: bool
+    code: str | None
+    upstream_code: int | None
+
+    @property
+    def usage(self) -> Usage | None:
+        """What Workers AI has counted so far."""
+        ...
 
     def feed(self, chunk: bytes) -> bytes:
         """Rewrite what came, as far as it can be told yet."""
@@ -101,8 +114,10 @@ class Reply:
         status: HTTP status.
         headers: Lower-case names.
         body: Text (sent as UTF-8), a stream, or None where the status allows none.
+        usage: What Workers AI counted, where the answer tells.
     """
 
     status: int
     headers: Mapping[str, str]
     body: str | Stream | Preceded | Rewritten | None
+    usage: Usage | None = None

@@ -1,35 +1,48 @@
 """The door between Python and JavaScript: the one module that knows both."""
 
-import logging
 from asyncio import wait_for
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from time import time
+from time import perf_counter, time
 from typing import Any
 
 import msgspec
 from js import (
     JSON,
-    Boolean,
-    IdentityTransformStream,
+    AbortSignal,
     Object,
+    Promise,
     Response,
     TransformStream,
     Uint8Array,
     WritableStream,
+    console,
     crypto,
+    fetch,
 )
 from pyodide.ffi import JsException, create_proxy, to_js
 from workers import import_from_javascript
 
-from .errors import BadRequest, BodyTooLarge, Misconfigured, UpstreamError
+from .access import Jwk
+from .app import Platform
+from .errors import (
+    AccessUnavailable,
+    BadRequest,
+    BodyTooLarge,
+    Misconfigured,
+    RateLimitUnavailable,
+    UpstreamError,
+)
 from .exchange import Preceded, Reply, Request, Rewriter, Rewritten, Stream
 from .inference import Answer
+from .records import Record, end, find_fault, word_point, word_record
 from .settings import NAMES
 
 _FIRST_READ_BYTES = 65_536  # most bodies are read in one step
 _NEXT_READ_BYTES = 1_048_576
 _DROP_S = 2.0
+_PATIENCE_MS = 5_000
+_HEADERS = msgspec.json.Decoder(dict[str, str])
 
 # Every call is of the same kind, because Ai keeps its options on itself across an await: calls of
 # two kinds at once could swap their results. It also keeps refusals from becoming exceptions.
@@ -54,14 +67,15 @@ def read_request(request: Any, body: "RequestBody") -> Request:
     """Read all of a request but its body."""
     inner = request.js_object  # request.method raises KeyError for a method Python does not list
     url: str = inner.url
-    path = "/" + url.partition("://")[2].partition("?")[0].partition("/")[2]
-    last_event_id = inner.headers.get("last-event-id")
+    scheme, _, rest = url.partition("://")
+    host, _, rest = rest.partition("/")
     return Request(
         method=inner.method,
-        path=path,
-        query=url.partition("#")[0].partition("?")[2],
+        path="/" + rest.partition("?")[0],
+        query=rest.partition("#")[0].partition("?")[2],
+        origin=f"{scheme}://{host}",
+        headers=_HEADERS.decode(JSON.stringify(Object.fromEntries(inner.headers))),
         body=body,
-        last_event_id=last_event_id if isinstance(last_event_id, str) else None,  # not null
         id=crypto.randomUUID(),
         received_at=time(),
     )
@@ -134,15 +148,90 @@ class WorkersAi:
         raise UpstreamError(None, model=model)
 
 
-def to_response(reply: Reply) -> Any:
-    """Build the JavaScript Response; a stream goes in as it is."""
+class RateLimits:
+    """The bindings that count requests, an admission.RateLimits."""
+
+    async def count(self, keys: Mapping[str, str]) -> bool:
+        """See admission.RateLimits."""
+        asked = []
+        for name, key in keys.items():
+            binding: Any = getattr(_env(), name, None)
+            try:
+                asked.append(binding.limit(JSON.parse(msgspec.json.encode({"key": key}).decode())))
+            except (JsException, AttributeError) as error:
+                raise RateLimitUnavailable(f"{name}: expected a rate limit's binding") from error
+        try:
+            # One promise for all: each that is awaited costs a turn of the event loop.
+            answers = await Promise.all(to_js(asked))
+            return all(answer.success is True for answer in answers)
+        except (JsException, AttributeError) as error:
+            raise RateLimitUnavailable("the rate limit cannot be asked") from error
+
+
+class Web:
+    """What the platform has of the Web, an access.Web."""
+
+    async def fetch_text(self, url: str) -> str:
+        """See access.Web."""
+        try:
+            options = [["redirect", "manual"], ["signal", AbortSignal.timeout(_PATIENCE_MS)]]
+            response = await fetch(url, Object.fromEntries(to_js(options)))
+            if not response.ok:
+                raise AccessUnavailable("Cloudflare Access does not tell its keys")
+            text: str = await response.text()
+        except JsException as error:
+            raise AccessUnavailable("Cloudflare Access cannot be reached") from error
+        return text
+
+    async def verify_rs256(self, key: Jwk, signed: bytes, signature: bytes) -> bool:
+        """See access.Web."""
+        known = {"kty": "RSA", "n": key.n, "e": key.e}
+        algorithm = JSON.parse('{"name":"RSASSA-PKCS1-v1_5","hash":"SHA-256"}')
+        try:
+            public = await crypto.subtle.importKey(
+                "jwk",
+                JSON.parse(msgspec.json.encode(known).decode()),
+                algorithm,
+                False,
+                to_js(["verify"]),
+            )
+            verified = await crypto.subtle.verify(
+                algorithm, public, to_js(signature), to_js(signed)
+            )
+        except JsException as error:
+            raise AccessUnavailable("Cloudflare Access published a key that is none") from error
+        return bool(verified)
+
+
+def platform() -> Platform:
+    """Gather what the corridor needs of the platform."""
+    return Platform(WorkersAi(), RateLimits(), Web(), perf_counter)
+
+
+def write_down(record: Record) -> None:
+    """Write a line into the log, and a data point for Analytics Engine where that is bound."""
+    console.log(word_record(record))
+    analytics = getattr(_env(), "ANALYTICS", None)
+    if analytics is not None:
+        with suppress(JsException, AttributeError):  # no answer is worth less for it
+            analytics.writeDataPoint(JSON.parse(word_point(record)))
+
+
+def to_response(reply: Reply, record: Record) -> Any:
+    """
+    Build the JavaScript Response; a stream goes in as it is.
+
+    The record is written down now, or of a stream that is rewritten once that has ended.
+    """
+    if not isinstance(reply.body, Rewritten):
+        write_down(record)
     match reply.body:
         case Stream(handle):
             body = handle
         case Preceded(opening, stream):
             body = _precede(opening, stream.handle)
         case Rewritten(stream, rewriter):
-            body = _Rewriting(rewriter).pipe(stream.handle)
+            body = _Rewriting(rewriter, record).pipe(stream.handle)
         case _:
             body = reply.body
     init = msgspec.json.encode({"status": reply.status, "headers": reply.headers}).decode()
@@ -151,13 +240,14 @@ def to_response(reply: Reply) -> Any:
 
 def _precede(opening: str, stream: Any) -> Any:
     """Put text before a stream, of which no byte crosses into Python."""
-    joined = IdentityTransformStream.new()
-    writer = joined.writable.getWriter()
-    # Nobody waits for these, and how they fail the reader sees: Boolean only takes note.
-    writer.write(to_js(opening.encode())).catch(Boolean)
-    writer.releaseLock()
-    stream.pipeTo(joined.writable).catch(Boolean)
-    return joined.readable
+
+    def begin(controller: Any) -> None:
+        controller.enqueue(to_js(opening.encode()))
+
+    start = create_proxy(begin)
+    joined = TransformStream.new(Object.fromEntries(to_js([["start", start]])))
+    start.destroy()  # it was called
+    return stream.pipeThrough(joined)  # which leaves no promise to anybody
 
 
 class _Rewriting:
@@ -169,9 +259,12 @@ class _Rewriting:
     the pipe does not hand the failure on.
     """
 
-    def __init__(self, rewriter: Rewriter) -> None:
+    def __init__(self, rewriter: Rewriter, record: Record) -> None:
         self._rewriter: Rewriter | None = rewriter
+        self._record = record
+        self._began = perf_counter()
         self._controller: Any = None
+        self._piped: Any = None
         callbacks = {
             "start": self._start,
             "transform": self._transform,
@@ -185,10 +278,9 @@ class _Rewriting:
     def pipe(self, stream: Any) -> Any:
         """Begin; the stream to read."""
         readable = self._stream.readable
-        settled = create_proxy(self._settle)
-        self._proxies.append(settled)
         options = JSON.parse('{"preventAbort":true}')
-        stream.pipeTo(self._stream.writable, options).then(settled, settled).catch(Boolean)
+        self._piped = stream.pipeTo(self._stream.writable, options)
+        self._piped.add_done_callback(self._settle)
         return readable
 
     def _start(self, controller: Any) -> None:
@@ -196,21 +288,31 @@ class _Rewriting:
 
     def _transform(self, chunk: Any, _controller: Any) -> None:
         if self._rewriter is not None:
-            self._say(_guard(self._rewriter, self._rewriter.feed, chunk.to_bytes()))
+            self._say(self._guard(self._rewriter.feed, chunk.to_bytes()))
 
     def _flush(self, _controller: Any) -> None:
         if self._rewriter is not None:
-            self._say(_guard(self._rewriter, self._rewriter.close))
+            self._say(self._guard(self._rewriter.close))
 
     def _cancel(self, _reason: Any) -> None:
         # The reader went away. Nothing comes back from the pipe then: its request is over.
-        self._end()
+        self._end("client_left")
 
-    def _settle(self, _result: Any) -> None:
+    def _settle(self, piped: Any) -> None:
+        piped.exception()  # which is nobody's news but the reader's
         if self._rewriter is not None and not self._rewriter.is_over:
             with suppress(JsException):
                 self._say(self._rewriter.break_off())
         self._end()
+
+    def _guard(self, rewrite: Callable[..., bytes], *arguments: bytes) -> bytes:
+        """Let no exception out: it would end the stream as if it had been whole."""
+        try:
+            return rewrite(*arguments)
+        except Exception as error:  # noqa: BLE001 - the record tells where it comes from
+            self._record = msgspec.structs.replace(self._record, fault=find_fault(error))
+            assert self._rewriter is not None
+            return self._rewriter.break_off()
 
     def _say(self, rewritten: bytes) -> None:
         if rewritten:
@@ -218,17 +320,15 @@ class _Rewriting:
         if self._rewriter is not None and self._rewriter.is_over:
             self._controller.terminate()
 
-    def _end(self) -> None:
+    def _end(self, code: str | None = None) -> None:
         """Let go of all that JavaScript holds of Python and Python of JavaScript."""
+        if self._rewriter is not None:
+            write_down(end(self._record, self._rewriter, code, perf_counter() - self._began))
         self._rewriter = self._controller = self._stream = None
+        if self._piped is not None:
+            # A future of Python's, which stays where the request is over before it settles.
+            self._piped.remove_done_callback(self._settle)
+            self._piped.cancel()
+        self._piped = None
         while self._proxies:
             self._proxies.pop().destroy()
-
-
-def _guard(rewriter: Rewriter, rewrite: Callable[..., bytes], *arguments: bytes) -> bytes:
-    """Let no exception out: it would end the stream as if it had been whole."""
-    try:
-        return rewrite(*arguments)
-    except Exception:
-        logging.getLogger("edgewise").exception("internal error")
-        return rewriter.break_off()

@@ -1,6 +1,8 @@
 """Says of untrusted JSON which field is wrong, what was expected there and what came instead."""
 
+import json
 import re
+from collections import Counter
 from collections.abc import Container, Mapping
 from typing import TypeVar, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
@@ -26,6 +28,7 @@ _NO_BRACKET_OR_QUOTE = bytes(set(range(256)) - set(b'[]{}"'))
 
 _NAMES = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _BYTE = re.compile(r"\(byte (?P<byte>\d+)\)$")
+_LONGEST_NUMBER = 400  # the longest that a float of 64 bits needs has 309 digits before the point
 _LONGEST_ECHO = 20  # characters of a number; longer ones are only called a number
 
 
@@ -63,6 +66,7 @@ def decode(
     decoder: msgspec.json.Decoder[T],
     expected: Mapping[str, str],
     refuse: type[EdgewiseError],
+    max_depth: int = MAX_DEPTH,
 ) -> T:
     """
     Decode and validate untrusted JSON in one pass.
@@ -71,11 +75,12 @@ def decode(
         document: UTF-8.
         expected: Descriptions by path; the empty path stands for the document itself.
         refuse: What to raise, with the field's path as `param`.
+        max_depth: Levels that it may be nested, at most MAX_DEPTH.
     """
     if not document:
         raise refuse(f"body: expected {expected['']}, got nothing")
-    if is_too_deep(document):
-        raise refuse(f"body: expected JSON nested at most {MAX_DEPTH} levels deep")
+    if is_too_deep(document, max_depth):
+        raise refuse(f"body: expected JSON nested at most {max_depth} levels deep")
     try:
         document.decode()  # the decoder passes over names that it does not know
     except UnicodeDecodeError as error:
@@ -135,25 +140,60 @@ def unknown_fields(document: bytes, known: Container[str]) -> list[str]:
     return [name for name in _NAMES.decode(document) if name not in known]
 
 
-def is_too_deep(document: bytes) -> bool:
+def refuse_twice(document: bytes, known: Container[str]) -> None:
     """
-    Tell whether JSON is nested more deeply than MAX_DEPTH, without recursion.
+    Refuse a name that stands twice in one object, and numbers that are no numbers any more.
+
+    Of two fields of one name, each reader takes another one: what a check has seen on the way here
+    need not be what is done here.
+
+    Args:
+        document: JSON, decoded before.
+        known: The names that may be told.
+
+    Raises:
+        BadRequest: Names the field where it is a known one.
+    """
+
+    def take(pairs: list[tuple[str, object]]) -> None:
+        if len(dict(pairs)) == len(pairs):
+            return
+        [(twice, _)] = Counter(name for name, _ in pairs).most_common(1)
+        if twice in known:
+            raise BadRequest(f"{twice}: expected once in an object, got it twice", param=twice)
+        raise BadRequest("body: expected each name once in an object, got one twice")
+
+    def measure(digits: str) -> None:
+        if len(digits) > _LONGEST_NUMBER:
+            raise BadRequest(f"body: expected numbers of at most {_LONGEST_NUMBER} characters")
+
+    try:
+        json.loads(
+            document.decode(), object_pairs_hook=take, parse_int=measure, parse_float=measure
+        )
+    except ValueError as error:
+        raise BadRequest("body: expected valid JSON") from error
+
+
+def is_too_deep(document: bytes, max_depth: int = MAX_DEPTH) -> bool:
+    """
+    Tell whether JSON is nested more deeply than that, without recursion.
 
     What is malformed besides may pass up to twice that depth; it is for the decoder to refuse.
     """
-    if document.count(b"[") + document.count(b"{") <= MAX_DEPTH:
+    if document.count(b"[") + document.count(b"{") <= max_depth:
         return False
     if b"\\" in document:
         document = document.replace(rb"\\", b"").replace(rb"\"", b"")
     skeleton = document.translate(_ONE_KIND, _NO_BRACKET_OR_QUOTE)
     # Strings without brackets go at once; where two strings meet, they become one.
     brackets = _drop_strings(skeleton.replace(b'""', b""))
-    for _ in range(MAX_DEPTH):
+    for _ in range(max_depth):
         before = len(brackets)
         brackets = brackets.replace(b"[]", b"")  # each time the innermost level
         if len(brackets) == before:
             break
-    return brackets.count(b"[") > MAX_DEPTH or b"[]" in brackets
+    return brackets.count(b"[") > max_depth or b"[]" in brackets
 
 
 def _drop_strings(skeleton: bytes) -> bytes:

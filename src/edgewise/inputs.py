@@ -183,3 +183,5 @@ class Inputs(msgspec.Struct, frozen=True):
 
 FIELDS = frozenset(Inputs.__struct_fields__)
 EXPECTED = {"": "an object", **descriptions(Inputs)}
+# Every name that a body may hold at some level.
+NAMES = frozenset(path.removesuffix("[]").rpartition(".")[2] for path in EXPECTED) - {""}

@@ -11,9 +11,9 @@ from .chunks import Chunks, Stopper
 from .endings import FinishReason, read_usage, understand
 from .errors import BadRequest, EdgewiseError, UpstreamError
 from .exchange import Reply, Request, Rewritten, Stream
-from .fields import decode, decode_checked, descriptions, unknown_fields
+from .fields import decode, decode_checked, descriptions, refuse_twice, unknown_fields
 from .inference import Outcome
-from .inputs import EXPECTED, FIELDS, MOST_SEED, Flag, Inputs, MaxTokens
+from .inputs import EXPECTED, FIELDS, MOST_SEED, NAMES, Flag, Inputs, MaxTokens
 from .models import serving
 from .openai_objects import (
     CallWriter,
@@ -108,6 +108,7 @@ COMPLETION_FIELDS = _TAKEN - _OF_CHAT
 _EXTRAS = msgspec.json.Decoder(Extras)
 _INPUTS = msgspec.json.Decoder(Inputs)
 _EXTRAS_EXPECTED = {"": "an object", **descriptions(Extras)}
+_NAMES = NAMES | set(Extras.__struct_fields__)
 _LONGEST_NAME = 64
 
 
@@ -132,7 +133,8 @@ def parse_completion(document: bytes, settings: Settings) -> Generation:
 
 
 def _parse(document: bytes, settings: Settings, known: frozenset[str], asked_by: str) -> Generation:
-    extras = decode(document, _EXTRAS, _EXTRAS_EXPECTED, BadRequest)
+    extras = decode(document, _EXTRAS, _EXTRAS_EXPECTED, BadRequest, settings.max_json_depth)
+    refuse_twice(document, _NAMES)
     names = unknown_fields(document, known)
     _refuse_unknown(names)
     for name, allowed in ONLY.items():
@@ -215,11 +217,13 @@ def _reply(heading: Heading, generation: Generation, outcome: Outcome) -> Reply:
     answer, reason, _ = understand(outcome.model, outcome.body, generation.max_tokens)
     if generation.stream:  # some models answer with JSON all the same
         frame = b"data: " + outcome.body.replace("\n", " ").encode() + b"\n\ndata: [DONE]\n\n"
-        return Reply(200, headers, Chunks(heading, generation).feed(frame).decode())
+        usage = read_usage(answer.usage)
+        return Reply(200, headers, Chunks(heading, generation).feed(frame).decode(), usage)
     return json_reply(
         200,
         _complete(heading, generation, answer, reason or "stop"),
         common_headers(generation, outcome),
+        read_usage(answer.usage),
     )
 
 

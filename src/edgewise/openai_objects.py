@@ -265,7 +265,7 @@ def word_usage(usage: Usage | None) -> TokenUsage | None:
     return TokenUsage(prompt, completion, prompt + completion, details if details else UNSET)
 
 
-_TYPES = {403: "permission_error", 429: "rate_limit_error"}
+_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
 def word_error(error: EdgewiseError) -> OpenAIErrorBody:

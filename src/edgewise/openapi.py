@@ -6,6 +6,7 @@ from functools import cache
 import msgspec
 
 from . import VERSION
+from .access import HEADER as ACCESS_HEADER
 from .cloudflare import Envelope, ListedModel, Search
 from .exchange import Reply
 from .inputs import Inputs
@@ -20,7 +21,7 @@ from .openai_objects import (
 )
 from .openapi_examples import EXAMPLES, MODEL, Json
 from .replies import EVENT_STREAM, JSON, CompletionBody, ErrorBody, HealthBody, json_text
-from .routes import ROUTES, Dialect, Job, dialect_of
+from .routes import GENERATING, OPEN, ROUTES, Dialect, Job, dialect_of
 
 _SCHEMAS = "#/components/schemas/"
 _TRUE = {"const": True}
@@ -31,18 +32,25 @@ _ERRORS: Mapping[Dialect, type[msgspec.Struct]] = {
 }
 _STATUSES = {
     "400": "The request is wrong; the message names the field.",
-    "403": "Workers AI does not let the account use the model.",
+    "401": "There is no key, or a wrong one.",
+    "403": "The deployment does not let the caller in, or Workers AI the account.",
     "404": "There is no such model.",
     "405": "The path takes other methods.",
     "410": "The model was retired.",
     "413": "The body is too long.",
     "422": "The model cannot give the format asked for.",
-    "429": "No capacity, or the account's daily allocation is used up.",
+    "429": "Too many requests, no capacity, or the account's daily allocation is used up.",
     "500": "A fault of ours, or of the deployment's configuration.",
     "502": "Workers AI failed.",
+    "503": "Nobody can tell just now whether the caller may.",
     "504": "The model took too long.",
 }
-_WITHOUT_MODEL = ("400", "405", "500")
+_WITHOUT_MODEL = ("400", "403", "405", "500")
+_WITH_A_CALLER = ("401", "503")
+_OF_ALL = {
+    "x-request-id": "The request's name: its caller's own, or that of Cloudflare.",
+    "server-timing": "Milliseconds until Workers AI began its answer, and our own.",
+}
 _HEADERS = {
     "x-model": "The id of Workers AI that ran.",
     "x-max-tokens": "The limit of tokens that the completion ran under.",
@@ -73,7 +81,7 @@ def describe() -> str:
             },
             "servers": [{"url": "/"}],
             "paths": paths,
-            "components": {"schemas": _schemas()},
+            "components": {"schemas": _schemas(), "securitySchemes": _SECURITY},
         }
     )
 
@@ -83,6 +91,12 @@ def openapi_reply() -> Reply:
     return Reply(200, {"content-type": JSON, "cache-control": "no-cache"}, describe())
 
 
+# Which of them let in, and whether anybody is, is the deployment's to say.
+_SECURITY: Mapping[str, Json] = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+    "access": {"type": "apiKey", "in": "header", "name": ACCESS_HEADER},
+}
 _PLACES: Mapping[str, Json] = {
     "account": {
         "name": "account",
@@ -166,18 +180,18 @@ def _operation(path: str, method: str, job: Job) -> Json:
     if method != "HEAD":
         answered["content"] = content
     responses: dict[str, Json] = {"200": answered}
-    if job in _GENERATING:
-        answered["headers"] = {
-            name: {"description": text, "schema": {"type": "string"}}
-            for name, text in _HEADERS.items()
-        }
+    headers = {**_OF_ALL, **(_HEADERS if job in GENERATING else {})}
+    answered["headers"] = {
+        name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()
+    }
     if job is Job.LISTEN:
         responses["204"] = {"description": "It was answered before: stay away."}
     error = _schema(_ERRORS[dialect_of(path)])
     for status, description in _STATUSES.items():
         if (
-            job in _GENERATING
+            job in GENERATING
             or status in _WITHOUT_MODEL
+            or (status in _WITH_A_CALLER and job not in OPEN)
             or (status == "404" and "{model}" in path)
         ):
             told = {} if method == "HEAD" else {"content": {JSON: {"schema": error}}}
@@ -190,6 +204,8 @@ def _operation(path: str, method: str, job: Job) -> Json:
         "summary": summary,
         "responses": responses,
     }
+    if job not in OPEN:
+        operation["security"] = [{}, *({name: []} for name in _SECURITY)]
     if job in _BODIES:
         body = {"schema": {"$ref": _SCHEMAS + _BODIES[job]}}
         operation["requestBody"] = {"required": True, "content": {JSON: body}}
@@ -247,7 +263,6 @@ _BODIES: Mapping[Job, str] = {
     Job.CHAT: "ChatRequest",
     Job.COMPLETE: "CompletionRequest",
 }
-_GENERATING = {*_BODIES, Job.LISTEN}
 _Answers = Mapping[str, type[msgspec.Struct] | None]
 _JOBS: Mapping[Job, tuple[str, _Answers]] = {
     Job.HEALTH: ("Whether the Worker is up; no model is asked.", {JSON: HealthBody}),

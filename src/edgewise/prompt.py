@@ -4,23 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
+from .admission import check_characters, check_counts
 from .errors import BadRequest
-from .fields import decode, name_value, read_query, unknown_fields
+from .fields import decode, name_value, read_query, refuse_twice, unknown_fields
 from .inputs import (
     EXPECTED,
     FIELDS,
     MOST_SEED,
+    NAMES,
     NOT_EMPTY,
     SEED,
-    CalledFunction,
-    Content,
     Inputs,
     Message,
     ResponseFormat,
-    ToolCall,
 )
+from .messages import impose, read_texts, word_messages
 from .models import check_window, find_model
 from .settings import Settings
 from .tools import word_tools
@@ -71,7 +70,8 @@ def parse(document: bytes, model: str | None, settings: Settings) -> Generation:
         UnknownModel: There is no such model.
         ContextLengthExceeded: It does not fit into the model's context window.
     """
-    inputs = decode(document, _DECODER, EXPECTED, BadRequest)
+    inputs = decode(document, _DECODER, EXPECTED, BadRequest, settings.max_json_depth)
+    refuse_twice(document, NAMES)
     names = unknown_fields(document, FIELDS)
     return generate(inputs, model, settings, ignored=find_ignored(names, document, inputs))
 
@@ -163,26 +163,19 @@ def generate(
         )
     if inputs.seed is not None and not 1 <= inputs.seed <= MOST_SEED:
         raise BadRequest(f"seed: expected {SEED}, got {name_value(inputs.seed)}", param="seed")
-    sent: dict[str, object] = {}
-    if inputs.prompt is not None:
-        sent["prompt"] = inputs.prompt if isinstance(inputs.prompt, str) else inputs.prompt[0]
-        texts = [str(sent["prompt"])]
-        _refuse_beside_prompt(inputs)
-    else:
-        assert inputs.messages is not None
-        turns = _word_messages(inputs.messages)
-        sent["messages"] = turns
-        texts = [str(turn["content"]) for turn in turns]
-        if inputs.raw:
-            raise BadRequest(
-                "raw: expected true only with prompt, got true with messages", param="raw"
-            )
-    check_window(found, texts, max_tokens, limited_by)
+    check_counts(inputs, settings)
+    sent = _word_prompt(inputs)
     sent |= _word_tools(inputs)
     sent |= _word_format(inputs.response_format)
     sent |= {
         name: value for name in _PASSED_ON if (value := getattr(inputs, name)) not in (None, [])
     } | {"max_tokens": max_tokens}
+    texts, rest = read_texts(sent)
+    check_characters("prompt" if inputs.messages is None else "messages", texts, rest, settings)
+    if settings.system_prompt:
+        sent = impose(settings.system_prompt, sent)
+        texts.append(settings.system_prompt)
+    check_window(found, texts, max_tokens, limited_by)
     return Generation(
         model=found.id,
         inputs=msgspec.json.encode(sent).decode(),
@@ -201,72 +194,18 @@ _PASSED_ON = (
 )
 
 
-def _refuse_beside_prompt(inputs: Inputs) -> None:
+def _word_prompt(inputs: Inputs) -> dict[str, object]:
+    if inputs.messages is not None:
+        if inputs.raw:
+            raise BadRequest(
+                "raw: expected true only with prompt, got true with messages", param="raw"
+            )
+        return {"messages": word_messages(inputs.messages)}
     for name in ("tools", "functions"):
         if getattr(inputs, name):
             raise BadRequest(f"{name}: expected only with messages, got it with prompt", param=name)
-
-
-def _word_messages(messages: Sequence[Message]) -> list[dict[str, object]]:
-    """Word messages so that every version of Workers AI takes them: each content is a string."""
-    turns: list[dict[str, object]] = []
-    called: dict[str, str] = {}
-    for index, message in enumerate(messages):
-        path = f"messages[{index}]"
-        calls = _word_calls(message.tool_calls or [], f"{path}.tool_calls")
-        if calls and message.role != "assistant":
-            raise BadRequest(
-                f"{path}.tool_calls: expected only with role assistant", param=f"{path}.tool_calls"
-            )
-        turn: dict[str, object] = {
-            "role": "system" if message.role == "developer" else message.role,
-            "content": _flatten(message.content, bool(calls), f"{path}.content"),
-        }
-        name = message.name or called.get(message.tool_call_id or "")
-        turn |= {"name": name} if name else {}
-        turn |= {"tool_call_id": message.tool_call_id} if message.tool_call_id else {}
-        turn |= {"tool_calls": calls} if calls else {}
-        for call in message.tool_calls or []:
-            if call.id:
-                called[call.id] = call.function.name if call.function else call.name or ""
-        turns.append(turn)
-    return turns
-
-
-def _flatten(content: Content | UnsetType, is_call: bool, path: str) -> str:
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        return "".join(part.text for part in content)
-    if not is_call:
-        got = "nothing" if content is UNSET else "null"
-        raise BadRequest(
-            f"{path}: expected {EXPECTED['messages[].content']}, got {got}", param=path
-        )
-    return ""
-
-
-def _word_calls(calls: Sequence[ToolCall], path: str) -> Sequence[dict[str, object]]:
-    worded: list[dict[str, object]] = []
-    for index, call in enumerate(calls):
-        function = call.function
-        if function is None and call.name is not None:
-            function = CalledFunction(call.name, call.arguments)
-        if function is None:
-            raise BadRequest(
-                f"{path}[{index}].function: expected an object with name, got nothing",
-                param=f"{path}[{index}].function",
-            )
-        arguments = function.arguments or {}
-        text = arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
-        worded.append(
-            {
-                **({"id": call.id} if call.id else {}),
-                "type": "function",
-                "function": {"name": function.name, "arguments": text},
-            }
-        )
-    return worded
+    assert inputs.prompt is not None
+    return {"prompt": inputs.prompt if isinstance(inputs.prompt, str) else inputs.prompt[0]}
 
 
 def _word_tools(inputs: Inputs) -> dict[str, object]:

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from .endings import FinishReason, UsageAsItCame, understand
+from .endings import FinishReason, Usage, UsageAsItCame, read_usage, understand
 from .errors import EdgewiseError
 from .exchange import Preceded, Reply, Stream
 from .inference import Outcome
@@ -81,7 +81,7 @@ def common_headers(generation: Generation, outcome: Outcome) -> Mapping[str, str
 def stream_headers(generation: Generation, outcome: Outcome) -> Mapping[str, str]:
     """Head a stream of events."""
     common = common_headers(generation, outcome)
-    return {"content-type": EVENT_STREAM, "cache-control": "no-cache", **common}
+    return {"content-type": EVENT_STREAM, "cache-control": "no-cache, no-store", **common}
 
 
 def run_reply(generation: Generation, outcome: Outcome) -> Reply:
@@ -103,7 +103,7 @@ def run_reply(generation: Generation, outcome: Outcome) -> Reply:
         reasoning=answer.reasoning or UNSET,
         tool_calls=answer.calls or UNSET,
     )
-    return json_reply(200, body, common_headers(generation, outcome))
+    return json_reply(200, body, common_headers(generation, outcome), read_usage(answer.usage))
 
 
 def listen_reply(generation: Generation, outcome: Outcome, last_event_id: str) -> Reply:
@@ -124,12 +124,13 @@ def listen_reply(generation: Generation, outcome: Outcome, last_event_id: str) -
         b"data: " + msgspec.json.encode(frame) + b"\n\n"
         for frame in ({"response": answer.text}, {"response": "", "usage": answer.usage})
     )
-    return Reply(200, headers, f"{opening}{frames.decode()}data: [DONE]\n\n")
+    text = f"{opening}{frames.decode()}data: [DONE]\n\n"
+    return Reply(200, headers, text, read_usage(answer.usage))
 
 
 def reconnect_reply() -> Reply:
     """Tell an EventSource to stay away: it comes back by itself, and would be billed again."""
-    return Reply(204, {"cache-control": "no-store"}, None)
+    return Reply(204, {}, None)
 
 
 def health_reply(version: str, model: str) -> Reply:
@@ -144,10 +145,11 @@ def native_error(error: EdgewiseError, headers: Mapping[str, str]) -> Reply:
     return json_reply(error.status, ErrorBody(told), headers)
 
 
-def json_reply(status: int, body: msgspec.Struct, headers: Mapping[str, str]) -> Reply:
+def json_reply(
+    status: int, body: msgspec.Struct, headers: Mapping[str, str], usage: Usage | None = None
+) -> Reply:
     """Answer with JSON."""
-    headers = {"content-type": JSON, "cache-control": "no-store", **headers}
-    return Reply(status, headers, json_text(body))
+    return Reply(status, {"content-type": JSON, **headers}, json_text(body), usage)
 
 
 def json_text(body: object) -> str:

@@ -1,7 +1,7 @@
 """Which job a path and a method ask for."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from urllib.parse import unquote
@@ -22,6 +22,12 @@ class Job(Enum):
     COMPLETE = auto()
     OPENAI_MODELS = auto()
     OPENAI_MODEL = auto()
+
+
+# What costs money, and is let in accordingly.
+GENERATING = frozenset({Job.RUN, Job.LISTEN, Job.CLOUDFLARE_RUN, Job.CHAT, Job.COMPLETE})
+# What anybody may ask: it tells nothing of the deployment that its owner would not.
+OPEN = frozenset({Job.HEALTH, Job.OPENAPI})
 
 
 class Dialect(Enum):
@@ -62,7 +68,7 @@ def _pattern(path: str) -> re.Pattern[str]:
     return re.compile(literal)
 
 
-_PATTERNS = {_pattern(path): jobs for path, jobs in ROUTES.items() if "{" in path}
+_PATTERNS = {_pattern(path): path for path in ROUTES if "{" in path}
 _OF_OPENAI = re.compile(r"/v1(/|$)|/client/v4/accounts/[^/]+/ai/v1(/|$)")
 
 
@@ -72,10 +78,12 @@ class Route:
     A job and what the path said about it.
 
     Attributes:
+        name: Method and path, such as `POST /run/{model}`: nothing of it is the caller's.
         model: The model named in the path, decoded; None when it names none.
     """
 
     job: Job
+    name: str
     model: str | None = None
 
 
@@ -98,23 +106,32 @@ def resolve(method: str, path: str) -> Route:
         NotFound: No such path.
         MethodNotAllowed: The path takes other methods; they are in the header `allow`.
     """
-    jobs, model = _find(path)
-    if jobs is None:
-        raise NotFound("path: expected one of " + ", ".join(ROUTES))
+    place, model = _find(path)
+    jobs = ROUTES[place]
     job = jobs.get(method)
     if job is None:
         allow = ", ".join(jobs)
         raise MethodNotAllowed(f"method: expected {allow}", headers={"allow": allow})
-    return Route(job, model)
+    return Route(job, f"{method} {place}", model)
 
 
-def _find(path: str) -> tuple[Mapping[str, Job] | None, str | None]:
-    jobs = ROUTES.get(path)
-    if jobs is not None and "{" not in path:
-        return jobs, None
-    for pattern, jobs in _PATTERNS.items():
+def methods_of(path: str) -> Sequence[str]:
+    """
+    Tell which methods a path takes.
+
+    Raises:
+        NotFound: No such path.
+    """
+    return [*ROUTES[_find(path)[0]]]
+
+
+def _find(path: str) -> tuple[str, str | None]:
+    """Find a path's place in ROUTES, and the model that it names."""
+    if path in ROUTES and "{" not in path:
+        return path, None
+    for pattern, place in _PATTERNS.items():
         match = pattern.fullmatch(path)
         if match:
             model = match.groupdict().get("model")
-            return jobs, None if model is None else unquote(model)
-    return None, None
+            return place, None if model is None else unquote(model)
+    raise NotFound("path: expected one of " + ", ".join(ROUTES))

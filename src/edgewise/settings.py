@@ -1,14 +1,19 @@
 """What a deployment sets: the variables of wrangler.toml, checked before anything uses them."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from .access import Access, read_access
 from .errors import Misconfigured
-from .fields import decode, descriptions
+from .fields import MAX_DEPTH, decode, descriptions
+from .inputs import MOST_TOOLS
+from .keys import Key, read_keys
 
 # What a header can carry: the id that ran is told in one.
 ModelId = Annotated[str, Meta(pattern=r"^[!-~]+\Z", description="a model's id")]
@@ -37,18 +42,48 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = []
 
 
+_Switch = Annotated[bool, Meta(description='"true" or "false"')]
+_Text = Annotated[str, Meta(description="a string")]
+_Texts = Annotated[
+    str | list[str], Meta(description="an array of strings, or one with spaces between")
+]
+_Most = Annotated[int, Meta(ge=1, description="an integer of 1 or more")]
+
+
 class Variables(msgspec.Struct, frozen=True):
-    """The variables as they stand in wrangler.toml."""
+    """The variables and secrets as they stand in wrangler.toml, .dev.vars and the dashboard."""
 
     MODELS: Annotated[list[Model], Meta(min_length=1, description="an array of 1 model or more")]
+    API_KEYS: _Text = ""
+    ACCESS_TEAM: _Text = ""
+    ACCESS_AUD: _Text = ""
+    ALLOW_ANONYMOUS: _Switch = False
+    ALLOWED_HOSTS: _Texts = ""
+    ALLOWED_ORIGINS: _Texts = ""
+    RATE_LIMIT_PERIOD_S: Annotated[Literal[10, 60], Meta(description="10 or 60")] = 60
+    RATE_LIMIT_ON_FAILURE: Annotated[
+        Literal["closed", "open"], Meta(description='"closed" or "open"')
+    ] = "closed"
     MAX_BODY_BYTES: Annotated[
         int, Meta(ge=1, le=10_000_000, description="an integer from 1 to 10000000")
     ] = 1_048_576
+    MAX_JSON_DEPTH: Annotated[
+        int, Meta(ge=1, le=MAX_DEPTH, description=f"an integer from 1 to {MAX_DEPTH}")
+    ] = MAX_DEPTH
+    MAX_MESSAGES: _Most = 256
+    MAX_CHARACTERS: _Most = 131_072
+    MAX_TOOLS: Annotated[
+        int, Meta(ge=0, le=MOST_TOOLS, description=f"an integer from 0 to {MOST_TOOLS}")
+    ] = 64
     # Workers AI's own default.
-    MAX_TOKENS_DEFAULT: Annotated[int, Meta(ge=1, description="an integer of 1 or more")] = 256
-    MAX_TOKENS_CEILING: Annotated[int, Meta(ge=1, description="an integer of 1 or more")] = 2048
+    MAX_TOKENS_DEFAULT: _Most = 256
+    MAX_TOKENS_CEILING: _Most = 2048
+    ALLOW_RAW_PROMPTS: _Switch = True
+    ALLOW_SYSTEM_MESSAGES: _Switch = True
+    SYSTEM_PROMPT: _Text = ""
 
 
+_RAW = msgspec.json.Decoder(dict[str, msgspec.Raw])
 NAMES = tuple(field.name for field in msgspec.structs.fields(Variables))
 _DECODER = msgspec.json.Decoder(Variables, strict=False)  # the dashboard stores numbers as text
 _EXPECTED = {
@@ -58,6 +93,12 @@ _EXPECTED = {
 }
 
 
+ANY_ORIGIN = "*"
+# A browser sends an origin in lower case, without a slash at its end.
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+_HOST = re.compile(r"[a-z0-9.-]+|\[[0-9a-f:.]+\]")
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """
@@ -65,15 +106,43 @@ class Settings:
 
     Attributes:
         models: The catalogue by public id; the first one is for requests that name none.
+        keys: The callers' keys.
+        access: Whose tokens let visitors in; None where Cloudflare Access is not used.
+        allows_anonymous: Whether who has neither is let in, too.
+        allowed_hosts: Names that a request may be sent to; any where there are none.
+        allowed_origins: Origins whose pages may read the answers, or ANY_ORIGIN.
+        rate_limit_period_s: Seconds, the period of the rate limits' bindings.
+        is_open_without_limits: Whether to go on when those fail.
         max_body_bytes: The longest body that is read.
+        max_json_depth: Levels that it may be nested.
+        max_messages: The most that a request may hold.
+        max_characters: The most of them that a request may have the model read.
+        max_tools: The most tools, and the most functions, that a request may hold.
         max_tokens_default: For requests that set none.
         max_tokens_ceiling: The most that a request may ask for.
+        takes_raw_prompts: Whether callers may send them.
+        takes_system_messages: Whether callers may send them.
+        system_prompt: What stands before every prompt; empty for nothing.
     """
 
     models: Mapping[str, Model]
+    keys: Sequence[Key]
+    access: Access | None
+    allows_anonymous: bool
+    allowed_hosts: Sequence[str]
+    allowed_origins: Sequence[str]
+    rate_limit_period_s: int
+    is_open_without_limits: bool
     max_body_bytes: int
+    max_json_depth: int
+    max_messages: int
+    max_characters: int
+    max_tools: int
     max_tokens_default: int
     max_tokens_ceiling: int
+    takes_raw_prompts: bool
+    takes_system_messages: bool
+    system_prompt: str
 
     @property
     def default_model(self) -> str:
@@ -81,6 +150,7 @@ class Settings:
         return next(iter(self.models))
 
 
+@lru_cache(maxsize=1)  # they change with a deployment; hashing many keys takes milliseconds
 def read_settings(variables: str) -> Settings:
     """
     Check a deployment's variables.
@@ -89,9 +159,9 @@ def read_settings(variables: str) -> Settings:
         variables: A JSON object of those among NAMES that are set.
 
     Raises:
-        Misconfigured: Names the variable.
+        Misconfigured: Names the variable; never tells what a text holds.
     """
-    checked = decode(variables.encode(), _DECODER, _EXPECTED, Misconfigured)
+    checked = decode(_unpack(variables), _DECODER, _EXPECTED, Misconfigured)
     models = {model.id: model for model in checked.MODELS}
     if len(models) < len(checked.MODELS):
         raise Misconfigured("MODELS: expected each id once", param="MODELS")
@@ -103,7 +173,47 @@ def read_settings(variables: str) -> Settings:
         )
     return Settings(
         models=models,
+        keys=read_keys(checked.API_KEYS),
+        access=read_access(checked.ACCESS_TEAM, checked.ACCESS_AUD),
+        allows_anonymous=checked.ALLOW_ANONYMOUS,
+        allowed_hosts=_read_list("ALLOWED_HOSTS", checked.ALLOWED_HOSTS, _HOST),
+        allowed_origins=_read_list("ALLOWED_ORIGINS", checked.ALLOWED_ORIGINS, _ORIGIN),
+        rate_limit_period_s=checked.RATE_LIMIT_PERIOD_S,
+        is_open_without_limits=checked.RATE_LIMIT_ON_FAILURE == "open",
         max_body_bytes=checked.MAX_BODY_BYTES,
+        max_json_depth=checked.MAX_JSON_DEPTH,
+        max_messages=checked.MAX_MESSAGES,
+        max_characters=checked.MAX_CHARACTERS,
+        max_tools=checked.MAX_TOOLS,
         max_tokens_default=checked.MAX_TOKENS_DEFAULT,
         max_tokens_ceiling=checked.MAX_TOKENS_CEILING,
+        takes_raw_prompts=checked.ALLOW_RAW_PROMPTS,
+        takes_system_messages=checked.ALLOW_SYSTEM_MESSAGES,
+        system_prompt=checked.SYSTEM_PROMPT,
     )
+
+
+def _unpack(variables: str) -> bytes:
+    """Take MODELS out of its quotes: .dev.vars and secrets hold texts only."""
+    given = _RAW.decode(variables)
+    models = given.get("MODELS", msgspec.Raw())
+    if not bytes(models).startswith(b'"'):
+        return variables.encode()
+    try:
+        text = msgspec.json.decode(models, type=str)
+        given["MODELS"] = msgspec.Raw(msgspec.json.encode(msgspec.json.decode(text)))
+    except msgspec.DecodeError as error:
+        raise Misconfigured("MODELS: expected valid JSON", param="MODELS") from error
+    return msgspec.json.encode(given)
+
+
+def _read_list(name: str, given: str | list[str], shape: re.Pattern[str]) -> Sequence[str]:
+    items = given.replace(",", " ").split() if isinstance(given, str) else given
+    for number, item in enumerate(items, 1):
+        if not shape.fullmatch(item) and (name, item) != ("ALLOWED_ORIGINS", ANY_ORIGIN):
+            example = "https://example.com" if name == "ALLOWED_ORIGINS" else "example.com"
+            raise Misconfigured(
+                f"{name}: expected entries such as {example}, got another entry {number}",
+                param=name,
+            )
+    return items

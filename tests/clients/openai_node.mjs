@@ -1,8 +1,8 @@
 // openai for Node: does one job with the Worker at an address, and prints as JSON what came of it.
 import OpenAI from "openai";
 
-const [address, job, model, ...rest] = process.argv.slice(2);
-const client = new OpenAI({ baseURL: `${address}/v1`, apiKey: "x", maxRetries: 1 });
+const [address, apiKey, job, model, ...rest] = process.argv.slice(2);
+const client = new OpenAI({ baseURL: `${address}/v1`, apiKey, maxRetries: 1 });
 const messages = [{ role: "user", content: "How is the weather in Zürich?" }];
 const prompt = "Once upon a time";
 

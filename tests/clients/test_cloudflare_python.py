@@ -17,7 +17,7 @@ from tests.clients.conversation import (
     UNKNOWN,
     asked,
 )
-from tests.worker.conftest import Worker
+from tests.worker.conftest import KEYS, Worker
 from workers_ai.scripts import Failure, Reply
 
 
@@ -25,7 +25,7 @@ from workers_ai.scripts import Failure, Reply
 def client(worker: Worker) -> Iterator[cloudflare.Cloudflare]:
     """Asks once more where that may help."""
     base_url = f"{worker.address}/client/v4"
-    with cloudflare.Cloudflare(base_url=base_url, api_token="x", max_retries=1) as client:
+    with cloudflare.Cloudflare(base_url=base_url, api_token=KEYS["shop"], max_retries=1) as client:
         yield client
 
 

@@ -18,7 +18,7 @@ from tests.clients.conversation import (
     Flavour,
     asked,
 )
-from tests.worker.conftest import Worker
+from tests.worker.conftest import KEYS, Worker
 from workers_ai.scripts import Reply
 
 QUESTION = "How is the weather in Zürich?"
@@ -32,7 +32,7 @@ def chat(worker: Worker) -> Iterator[langchain_openai.ChatOpenAI]:
     with httpx.Client(timeout=60) as connections:
         yield langchain_openai.ChatOpenAI(
             base_url=f"{worker.address}/v1",
-            api_key="x",
+            api_key=KEYS["shop"],
             model=FAST,
             max_retries=0,
             stream_usage=True,

@@ -19,7 +19,7 @@ from tests.clients.conversation import (
     Flavour,
     asked,
 )
-from tests.worker.conftest import Worker
+from tests.worker.conftest import KEYS, Worker
 from workers_ai.scripts import Failure, Reply
 
 # Pydantic's, about LiteLLM's own types.
@@ -44,7 +44,7 @@ def complete(worker: Worker) -> Callable[..., litellm.ModelResponse]:
         litellm.completion,
         model=f"openai/{FAST}",
         api_base=f"{worker.address}/v1",
-        api_key="x",
+        api_key=KEYS["shop"],
         messages=[QUESTION],
         max_retries=0,
         timeout=60,

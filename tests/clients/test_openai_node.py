@@ -8,7 +8,7 @@ import pytest
 
 import prepare
 from tests.clients.conversation import CALL, FAST, FLAVOURS, MODEL, TEXT, TOOL, UNKNOWN, Flavour
-from tests.worker.conftest import Worker
+from tests.worker.conftest import KEYS, Worker
 from workers_ai.scripts import Failure, Reply
 
 SCRIPT = Path(__file__).with_name("openai_node.mjs")
@@ -18,7 +18,7 @@ USAGE = {"prompt_tokens": 22, "completion_tokens": 19, "total_tokens": 41}
 def node(worker: Worker, job: str, *arguments: str) -> str:
     """Have the client do a job; it tells in JSON what came of it."""
     return subprocess.run(
-        [str(prepare.node()), str(SCRIPT), worker.address, job, FAST, *arguments],
+        [str(prepare.node()), str(SCRIPT), worker.address, KEYS["shop"], job, FAST, *arguments],
         stdout=subprocess.PIPE,
         text=True,
         check=True,

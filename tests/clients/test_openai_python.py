@@ -23,7 +23,7 @@ from tests.clients.conversation import (
     Flavour,
     asked,
 )
-from tests.worker.conftest import Worker
+from tests.worker.conftest import KEYS, Worker
 from tests.worker.machinery import wait_until
 from workers_ai.scripts import Failure, Reply
 
@@ -36,7 +36,9 @@ USAGE = (22, 19, 41)
 def client(worker: Worker) -> Iterator[openai.OpenAI]:
     """Asks at /v1 and does not ask again."""
     base_url = f"{worker.address}/v1"
-    with openai.OpenAI(base_url=base_url, api_key="x", max_retries=0, timeout=60) as client:
+    with openai.OpenAI(
+        base_url=base_url, api_key=KEYS["shop"], max_retries=0, timeout=60
+    ) as client:
         yield client
 
 
@@ -269,7 +271,7 @@ def test_cloudflares_own_path_answers_alike(worker: Worker) -> None:
     worker.ai.script(Reply(text=TEXT, times=2), model=FAST)
     base_url = f"{worker.address}/client/v4/accounts/{ACCOUNT}/ai/v1"
 
-    with openai.OpenAI(base_url=base_url, api_key="x") as client:
+    with openai.OpenAI(base_url=base_url, api_key=KEYS["shop"]) as client:
         [choice] = client.chat.completions.create(**CHAT).choices
         streamed = text_of(chunks_of(client))
         models = [model.id for model in client.models.list()]
@@ -292,7 +294,7 @@ def test_streams_at_once_are_kept_apart(worker: Worker) -> None:
 
     async def ask_all() -> list[str]:
         base_url = f"{worker.address}/v1"
-        async with openai.AsyncOpenAI(base_url=base_url, api_key="x") as client:
+        async with openai.AsyncOpenAI(base_url=base_url, api_key=KEYS["shop"]) as client:
             return await asyncio.gather(*[ask(client, number) for number in range(10)])
 
     assert asyncio.run(ask_all()) == texts

@@ -1,14 +1,23 @@
-"""Stand-ins at both ends of the corridor: a body that was not read yet, an Ai that is scripted."""
+"""Stand-ins at both ends of the corridor: a body that was not read yet, a platform to script."""
 
 import asyncio
 import json
+from base64 import urlsafe_b64decode
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgewise.app import handle
-from edgewise.errors import BodyTooLarge
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from edgewise.access import Jwk
+from edgewise.app import Platform, handle
+from edgewise.errors import AccessUnavailable, BodyTooLarge, RateLimitUnavailable
 from edgewise.exchange import Reply, Request
 from edgewise.inference import Answer
+from edgewise.records import Record
 
 BASE = "@cf/meta/llama-3.1-8b-instruct"
 FAST = f"{BASE}-fast"
@@ -20,10 +29,16 @@ VARIABLES = json.dumps(
             {"id": BASE, "served_by": [FAST, FP8, BASE], "context_window": 1000},
             {"id": FP8, "capabilities": ["tools"]},
         ],
+        "ALLOW_ANONYMOUS": "true",
         "MAX_BODY_BYTES": 1000,
         "MAX_TOKENS_CEILING": 900,
     }
 )
+
+
+def variables(**others: object) -> str:
+    """The variables of these tests, and others."""
+    return json.dumps(json.loads(VARIABLES) | others)
 
 
 @dataclass
@@ -72,11 +87,79 @@ class TextBody:
 
 
 @dataclass
+class ScriptedLimits:
+    """
+    Rate limits that let everybody in, or nobody, or fail.
+
+    Attributes:
+        is_within: What they answer.
+        is_failing: Whether they fail instead.
+        counted: What they were asked.
+    """
+
+    is_within: bool = True
+    is_failing: bool = False
+    counted: list[Mapping[str, str]] = field(default_factory=list)
+
+    async def count(self, keys: Mapping[str, str]) -> bool:
+        """See admission.RateLimits."""
+        self.counted.append(keys)
+        if self.is_failing:
+            raise RateLimitUnavailable("the rate limit cannot be asked")
+        return self.is_within
+
+
+@dataclass
+class ScriptedWeb:
+    """
+    A Web in which there are these documents; signatures are checked for real.
+
+    Attributes:
+        documents: By address.
+        fetched: The addresses that were asked for.
+    """
+
+    documents: dict[str, str] = field(default_factory=dict)
+    fetched: list[str] = field(default_factory=list)
+
+    async def fetch_text(self, url: str) -> str:
+        """See access.Web."""
+        self.fetched.append(url)
+        if url not in self.documents:
+            raise AccessUnavailable("Cloudflare Access cannot be reached")
+        return self.documents[url]
+
+    async def verify_rs256(self, key: Jwk, signed: bytes, signature: bytes) -> bool:
+        """See access.Web."""
+        modulus, exponent = (
+            int.from_bytes(urlsafe_b64decode(number + "==")) for number in (key.n, key.e)
+        )
+        public = RSAPublicNumbers(exponent, modulus).public_key()
+        try:
+            public.verify(signature, signed, PKCS1v15(), SHA256())
+        except InvalidSignature:
+            return False
+        return True
+
+
+@dataclass
 class Corridor:
-    """The corridor with a scripted Ai at its end."""
+    """
+    The corridor with a scripted platform at its end.
+
+    Attributes:
+        records: What was to be written down.
+        ticks: What the clock tells next, in seconds; then it stands still.
+        origin: Where requests are sent to.
+    """
 
     ai: ScriptedAi = field(default_factory=ScriptedAi)
+    limits: ScriptedLimits = field(default_factory=ScriptedLimits)
+    web: ScriptedWeb = field(default_factory=ScriptedWeb)
     variables: str = VARIABLES
+    records: list[Record] = field(default_factory=list)
+    ticks: list[float] = field(default_factory=list)
+    origin: str = "https://edge.example"
 
     def request(
         self,
@@ -85,23 +168,33 @@ class Corridor:
         body: TextBody | None = None,
         *,
         query: str = "",
-        last_event_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        now: float = NOW,
     ) -> Reply:
         """Walk a request through it."""
         request = Request(
             method=method,
             path=path,
             query=query,
+            origin=self.origin,
+            headers=headers or {},
             body=body or TextBody(),
-            last_event_id=last_event_id,
             id="a-request",
-            received_at=NOW,
+            received_at=now,
         )
-        return asyncio.run(handle(request, self.variables, self.ai))
+        platform = Platform(self.ai, self.limits, self.web, self._tick)
+        reply, record = asyncio.run(handle(request, self.variables, platform))
+        self.records.append(record)
+        return reply
 
-    def run(self, document: object, path: str = "/run") -> Reply:
+    def run(
+        self, document: object, path: str = "/run", headers: Mapping[str, str] | None = None
+    ) -> Reply:
         """Post a JSON document."""
-        return self.request("POST", path, TextBody(json.dumps(document).encode()))
+        return self.request("POST", path, TextBody(json.dumps(document).encode()), headers=headers)
+
+    def _tick(self) -> float:
+        return self.ticks.pop(0) if self.ticks else 0.0
 
 
 def refusal(code: int, status: int = 400) -> Answer:

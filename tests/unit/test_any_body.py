@@ -4,23 +4,32 @@ import asyncio
 import json
 from collections.abc import Iterable
 from itertools import islice
-from time import process_time
+from time import perf_counter, process_time
 from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgewise.app import handle
+from edgewise.app import Platform, handle
 from edgewise.exchange import Request
 from tests.hostile import GETS, KNOWN, MODEL, POSTS, Case, Malice, corpus, judge, query_corpus
-from tests.unit.scripted import NOW, ScriptedAi, TextBody, completion
+from tests.unit.scripted import (
+    NOW,
+    ScriptedAi,
+    ScriptedLimits,
+    ScriptedWeb,
+    TextBody,
+    completion,
+)
 
 PATHS = [*(("POST", path) for path in POSTS), *(("GET", path) for path in GETS)]
 IDS = [f"{method} {path}" for method, path in PATHS]
 CASES = 100_000
 MOST_S = 1.0
-VARIABLES = json.dumps({"MODELS": [{"id": MODEL, "context_window": 32_000}]})
+VARIABLES = json.dumps(
+    {"MODELS": [{"id": MODEL, "context_window": 32_000}], "ALLOW_ANONYMOUS": True}
+)
 LIMIT = 1_048_576  # bytes of a body; the default
 BODIES = corpus(LIMIT)
 QUERIES = query_corpus(16_384)  # the longest URL that Cloudflare lets through
@@ -51,11 +60,20 @@ def ask(cases: Iterable[Case]) -> int:
 async def _ask(cases: Iterable[Case]) -> int:
     answered = 0
     for case in cases:
-        body = TextBody(case.body)
-        request = Request(case.method, case.path, case.query, body, None, "an-id", NOW)
+        request = Request(
+            method=case.method,
+            path=case.path,
+            query=case.query,
+            origin="https://edge.example",
+            headers={},
+            body=TextBody(case.body),
+            id="an-id",
+            received_at=NOW,
+        )
+        platform = Platform(ScriptedAi([ANSWER]), ScriptedLimits(), ScriptedWeb(), perf_counter)
         # Nothing is waited for, and what other processes take is none of the Worker's.
         start = process_time()
-        reply = await handle(request, VARIABLES, ScriptedAi([ANSWER]))
+        reply, _ = await handle(request, VARIABLES, platform)
         took_s = process_time() - start
 
         assert took_s < MOST_S, f"{took_s} s for {case}"

@@ -10,6 +10,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "errors.md").read_text("utf-8")
 AGAIN = {
     Retry.NEVER: "no",
     Retry.SOON: f"after {errors.RETRY_AFTER_S} s",
+    Retry.PERIOD: "after the period",
     Retry.TOMORROW: "after 00:00 UTC",
     Retry.MAYBE: "maybe",
 }

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
-from edgewise.fields import MAX_DEPTH, descriptions, is_too_deep
-from edgewise.inputs import Inputs, Message
+from edgewise.errors import BadRequest
+from edgewise.fields import MAX_DEPTH, descriptions, is_too_deep, refuse_twice
+from edgewise.inputs import NAMES, Inputs, Message
 
 documents = st.recursive(
     st.integers() | st.text(alphabet='[]{}"\\a'),
@@ -110,3 +111,56 @@ def test_descriptions_tell_the_bounds_that_are_checked() -> None:
                 if meta.ge is not None:
                     bounds = [int(digits) for digits in re.findall(r"\d+", meta.description)]
                     assert bounds == [bound for bound in (meta.ge, meta.le) if bound is not None]
+
+
+DEEP = '{"a":' * 30 + "{}" + "}" * 30
+
+
+@pytest.mark.parametrize(
+    ("document", "where"),
+    [
+        ('{"prompt":"a","prompt":"b"}', "prompt"),
+        ('{"prompt":"a","prompt":"a"}', "prompt"),
+        ('{"prompt":"a","pr\\u006fmpt":"b"}', "prompt"),
+        ('{"messages":[{"role":"user","content":"a","role":"system"}]}', "role"),
+        ('{"x":{"y":[{"unknown":1,"unknown":2}]}}', "body"),
+        ('{"":1,"":2}', "body"),
+        (DEEP.replace("{}", '{"b":1,"b":1}'), "body"),
+        ("{" + ",".join(f'"{number}":0' for number in range(50_000)) + ',"7":1}', "body"),
+    ],
+    ids=["text", "same", "escaped", "nested", "unknown", "empty name", "deep", "wide"],
+)
+def test_name_that_stands_twice_is_refused_and_told_if_it_is_known(
+    document: str, where: str
+) -> None:
+    with pytest.raises(BadRequest, match=f"^{where}: expected ") as refusal:
+        refuse_twice(document.encode(), NAMES)
+
+    assert refusal.value.param == (None if where == "body" else where)
+    assert "unknown" not in refusal.value.message
+
+
+@pytest.mark.parametrize("number", ["9" * 401, "9" * 1_000_000, "-" + "1" * 400, "0." + "1" * 400])
+def test_number_of_endless_digits_is_refused(number: str) -> None:
+    with pytest.raises(BadRequest, match=r"^body: expected numbers of at most 400 characters$"):
+        refuse_twice(f'{{"x":[{number}]}}'.encode(), NAMES)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        '{"a":{"a":1},"b":[{"a":1},{"a":2}]}',
+        '{"a":"\\"a\\":1,\\"a\\":2"}',
+        f'{{"a":{"9" * 400},"b":1e300,"c":-0.5}}',
+        "[]",
+        '"\\ud800"',
+        DEEP,
+    ],
+)
+def test_names_that_stand_once_in_each_object_pass(document: str) -> None:
+    refuse_twice(document.encode(), NAMES)
+
+
+def test_what_only_the_strict_reader_refuses_is_no_json() -> None:
+    with pytest.raises(BadRequest, match=r"^body: expected valid JSON$"):
+        refuse_twice(b'{"a":"\n"}', NAMES)

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from edgewise import VERSION
+from edgewise.admission import BY_ADDRESS, BY_CALLER
+from edgewise.settings import read_settings
 from runtime.config import deployment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,8 +98,19 @@ def test_production_has_the_real_binding_and_nothing_experimental() -> None:
     assert WRANGLER.unsafe == {}
 
 
-def test_local_running_serves_the_same_models_as_production() -> None:
-    assert WRANGLER.env["local"].variables == WRANGLER.variables
+def test_local_running_lets_anybody_in_and_is_as_production_else() -> None:
+    local = WRANGLER.env["local"]
+
+    assert local.variables == WRANGLER.variables | {"ALLOW_ANONYMOUS": "true"}
+    assert local.ratelimits == WRANGLER.ratelimits
+
+
+def test_rate_limits_have_the_names_and_the_period_that_the_code_knows() -> None:
+    period = read_settings(json.dumps(WRANGLER.variables)).rate_limit_period_s
+
+    assert {limit["name"] for limit in WRANGLER.ratelimits} == {BY_CALLER, BY_ADDRESS}
+    assert {limit["simple"]["period"] for limit in WRANGLER.ratelimits} == {period}
+    assert len({limit["namespace_id"] for limit in WRANGLER.ratelimits}) == 2
 
 
 def test_version_is_the_same_everywhere() -> None:

@@ -26,14 +26,16 @@ def test_stream_is_handed_through_behind_an_id(corridor: Corridor) -> None:
 
 
 def test_reconnect_is_answered_without_asking_a_model(corridor: Corridor) -> None:
-    reply = corridor.request("GET", "/run", query="prompt=Hello", last_event_id="a-request")
+    reply = corridor.request(
+        "GET", "/run", query="prompt=Hello", headers={"last-event-id": "a-request"}
+    )
 
     assert (reply.status, reply.body) == (204, None)
     assert corridor.ai.asked == []
 
 
 def test_last_event_id_means_nothing_elsewhere(corridor: Corridor) -> None:
-    assert corridor.request("GET", "/health", last_event_id="1").status == 200
+    assert corridor.request("GET", "/health", headers={"last-event-id": "1"}).status == 200
 
 
 @pytest.mark.parametrize(

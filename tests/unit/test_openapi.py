@@ -6,7 +6,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from edgewise import openapi
-from edgewise.routes import ROUTES, Job, resolve
+from edgewise.routes import OPEN, ROUTES, Job, resolve
 from tests.unit.scripted import BASE, Corridor, body_of, completion
 
 DOCUMENT = json.loads(openapi.describe())
@@ -145,3 +145,17 @@ def test_answer_fits_its_schema(
     answer = body_of(corridor.run({"prompt": "Hello"} | asked, path))
 
     assert list(Draft202012Validator(schema).iter_errors(answer)) == []
+
+
+@pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS)
+def test_operations_tell_what_lets_callers_in(
+    path: str, method: str, operation: dict[str, object]
+) -> None:
+    is_open = ROUTES[path][method.upper()] in OPEN
+
+    assert operation.get("security") == (
+        None if is_open else [{}, {"bearer": []}, {"key": []}, {"access": []}]
+    )
+    assert isinstance(operation["responses"], dict)
+    assert ("401" in operation["responses"]) == (not is_open)
+    assert "x-request-id" in operation["responses"]["200"]["headers"]

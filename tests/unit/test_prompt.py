@@ -10,12 +10,12 @@ from edgewise.errors import BadRequest, UnknownModel
 from edgewise.inputs import Inputs
 from edgewise.prompt import Generation
 from edgewise.prompt import parse as parse_for
-from edgewise.settings import Model, Settings
+from edgewise.settings import read_settings
 
 SCOPED = {"messages": [{"role": "user", "content": "Hello"}]}
 UNSCOPED = {"prompt": "Hello"}
 
-SETTINGS = Settings({"m": Model("m")}, 1_000_000, max_tokens_default=256, max_tokens_ceiling=2048)
+SETTINGS = read_settings('{"MODELS":[{"id":"m"}]}')
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -91,12 +91,6 @@ def test_reasoning_is_told_beside_the_text() -> None:
     assert (body["response"], body["reasoning"]) == ("Hi", "Hm")
 
 
-def test_answers_are_not_to_be_stored() -> None:
-    reply = answer('{"response":"Hi"}')
-
-    assert reply.headers["cache-control"] == "no-store"
-
-
 def test_usage_may_be_counted_in_floats() -> None:
     body = reply_to({"response": "Hi", "usage": {"completion_tokens": 9.0}}, max_tokens=9)
 

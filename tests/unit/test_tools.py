@@ -5,9 +5,9 @@ import pytest
 
 from edgewise.errors import BadRequest
 from edgewise.prompt import parse
-from edgewise.settings import Model, Settings
+from edgewise.settings import read_settings
 
-SETTINGS = Settings({"m": Model("m")}, 1_000_000, max_tokens_default=256, max_tokens_ceiling=2048)
+SETTINGS = read_settings('{"MODELS":[{"id":"m"}]}')
 CHAT = {"messages": [{"role": "user", "content": "Hello"}]}
 
 

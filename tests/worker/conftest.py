@@ -6,9 +6,22 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from runtime.wrangler import start_wrangler
-from tests.worker.machinery import descendants, serve, wait_until
+from tests.hostile import CANARY
+from tests.worker.machinery import (
+    copy_worker,
+    raise_limits,
+    run_wrangler,
+    serve,
+    store_keys,
+    workerd_of,
+)
+from tests.worker.relay import relay
+from tests.worker.witness import Witness
 from workers_ai.service import WorkersAi
+
+# What callers show, by their names. No answer and no line of a log may hold one.
+KEYS = {"shop": "ew_k3y0fsh0p-Qm9v1Zt7xLw2", "desk": "ew_k3y0fd3sk-Hc4n8Rb6yTj5"}
+WRONG_KEY = "ew_k3y0fn0b0dy-Ps3d0Vf9uGk"
 
 
 @dataclass(frozen=True)
@@ -17,11 +30,12 @@ class Worker:
     The running Worker.
 
     Attributes:
-        address: Where it listens.
+        address: Where it listens; the witness is before it.
         ai: The Workers AI behind it.
         ai_address: Where that listens.
         log: The lines that wrangler printed.
         pid: wrangler's.
+        witness: Who sees all that it answers and logs.
     """
 
     address: str
@@ -29,24 +43,34 @@ class Worker:
     ai_address: str
     log: list[str]
     pid: int
+    witness: Witness
 
     def workerd(self) -> list[int]:
         """The ids of its workerd processes."""
-        return [pid for pid, command in descendants(self.pid).items() if "workerd" in command]
+        return workerd_of(self.pid)
 
 
 @pytest.fixture(scope="session")
-def _running() -> Iterator[Worker]:
+def _running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    folder = tmp_path_factory.mktemp("shared")
+    copy_worker(folder)
+    raise_limits(folder)
+    store_keys(folder, KEYS)
     ai = WorkersAi()
     log: list[str] = []
-    with serve(ai) as ai_url:
-        wrangler = start_wrangler(port=0, ai_url=ai_url, on_line=log.append)
-        try:
-            wait_until(lambda: bool(wrangler.address) or not wrangler.process.is_running())
-            assert wrangler.address, wrangler.stop()
-            yield Worker(wrangler.address, ai, ai_url, log, wrangler.process.pid)
-        finally:
-            wrangler.stop()
+    witness = Witness([*KEYS.values(), WRONG_KEY], [CANARY])
+
+    def read(line: str) -> None:
+        log.append(line)
+        witness.read_line(line)
+
+    with (
+        serve(ai) as ai_url,
+        run_wrangler(folder, ai_url, read) as wrangler,
+        relay(wrangler.address, witness.watch) as address,
+    ):
+        yield Worker(address, ai, ai_url, log, wrangler.process.pid, witness)
+    assert witness.disclosures == [], "in lines that came after the last test"
 
 
 @pytest.fixture
@@ -58,6 +82,12 @@ def worker(_running: Worker) -> Worker:
 
 @pytest.fixture
 def client(worker: Worker) -> Iterator[httpx.Client]:
-    """A client of the Worker."""
-    with httpx.Client(base_url=worker.address, timeout=60) as client:
+    """A client of the Worker that shows a key."""
+    headers = {"authorization": f"Bearer {KEYS['shop']}"}
+    with httpx.Client(base_url=worker.address, headers=headers, timeout=60) as client:
         yield client
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put last what looks back at the whole tier."""
+    items.sort(key=lambda item: item.path.name == "test_disclosure.py")

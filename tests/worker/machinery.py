@@ -1,13 +1,16 @@
 """What this tier needs of the machine: a Workers AI in this process, and a look at processes."""
 
 import asyncio
+import json
 import os
+import re
 import shutil
 import subprocess
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
@@ -17,7 +20,17 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 import prepare
+from runtime.config import (
+    LOCAL_FLAGS,
+    command_to_serve,
+    deployment,
+    source_modules,
+    vendored_modules,
+    write_config,
+)
+from runtime.process import Server
 from runtime.wrangler import start_wrangler
+from workers_ai.__main__ import KEEP_ALIVE_S
 from workers_ai.app import create_app
 from workers_ai.service import WorkersAi
 
@@ -27,6 +40,14 @@ _ANSWER = (
     "data: [DONE]\n\n"
 )
 _POLL_S = 0.01
+
+
+@dataclass(frozen=True)
+class Alone:
+    """A workerd without wrangler."""
+
+    address: str
+    pid: int
 
 
 @contextmanager
@@ -45,7 +66,13 @@ def serve(workers_ai: WorkersAi, token: str | None = None) -> Iterator[str]:
 def serve_app(app: Starlette) -> Iterator[str]:
     """Serve an application in the same way."""
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, log_level="critical", lifespan="off", backlog=2048
+        app,
+        host="127.0.0.1",
+        port=0,
+        log_level="critical",
+        lifespan="off",
+        backlog=2048,
+        timeout_keep_alive=KEEP_ALIVE_S,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -74,6 +101,75 @@ def copy_worker(folder: Path) -> None:
         (folder / name).symlink_to(prepare.ROOT / name)
 
 
+def raise_limits(folder: Path) -> None:
+    """Let a copy of the Worker be asked as often as tests ask."""
+    file = folder / "wrangler.toml"
+    toml = re.sub(r"(simple\s*=\s*\{\s*limit\s*=\s*)\d+", r"\g<1>1000000", file.read_text("utf-8"))
+    file.write_text(toml, "utf-8")
+
+
+def store_keys(folder: Path, keys: Mapping[str, str]) -> None:
+    """Let callers with these keys into a copy of the Worker; by the callers' names."""
+    (folder / ".dev.vars").write_text(f'API_KEYS="{word_keys(keys)}"\n', "utf-8")
+
+
+def word_keys(keys: Mapping[str, str]) -> str:
+    """Word keys as API_KEYS has them."""
+    return " ".join(f"{name}:{key}" for name, key in keys.items())
+
+
+@contextmanager
+def run_wrangler(
+    folder: Path, ai_url: str, on_line: Callable[[str], None] = lambda _line: None
+) -> Iterator[Server]:
+    """
+    Run a copy of the Worker over a Workers AI that runs already.
+
+    Args:
+        on_line: Called with each line that wrangler prints.
+    """
+    wrangler = start_wrangler(port=0, ai_url=ai_url, cwd=folder, on_line=on_line)
+    try:
+        wait_until(lambda: bool(wrangler.address) or not wrangler.process.is_running())
+        assert wrangler.address, wrangler.stop()
+        yield wrangler
+    finally:
+        wrangler.stop()
+
+
+@contextmanager
+def run_workerd(folder: Path, ai_url: str, variables: Mapping[str, object]) -> Iterator[Alone]:
+    """
+    Run the Worker in a workerd without wrangler, so without rate limits.
+
+    Args:
+        folder: For its configuration.
+        variables: More of them than in wrangler.toml, by name.
+    """
+    given = {**deployment().env["local"].variables, "RATE_LIMIT_ON_FAILURE": "open", **variables}
+    config = folder / "config.capnp"
+    write_config(
+        config,
+        source_modules() | vendored_modules(),
+        [*LOCAL_FLAGS, "disable_python_dedicated_snapshot"],
+        variables=given,
+        ai_address=ai_url.removeprefix("http://"),
+        serves=True,
+    )
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as control:
+        with os.fdopen(writing, "w"):
+            command = command_to_serve(config, writing)
+            process = subprocess.Popen(command, pass_fds=[writing], stdout=subprocess.DEVNULL)
+        try:
+            line = control.readline()
+            assert line, "workerd ended before it listened"
+            yield Alone(f"http://127.0.0.1:{json.loads(line)['port']}", process.pid)
+        finally:
+            process.kill()
+            process.wait()
+
+
 @contextmanager
 def run_worker(workers_ai: WorkersAi, folder: Path) -> Iterator[str]:
     """
@@ -82,14 +178,8 @@ def run_worker(workers_ai: WorkersAi, folder: Path) -> Iterator[str]:
     Yields:
         Its address.
     """
-    with serve(workers_ai) as ai_url:
-        wrangler = start_wrangler(port=0, ai_url=ai_url, cwd=folder)
-        try:
-            wait_until(lambda: bool(wrangler.address) or not wrangler.process.is_running())
-            assert wrangler.address, wrangler.stop()
-            yield wrangler.address
-        finally:
-            wrangler.stop()
+    with serve(workers_ai) as ai_url, run_wrangler(folder, ai_url) as wrangler:
+        yield wrangler.address
 
 
 @contextmanager
@@ -127,6 +217,11 @@ def wait_until(is_so: Callable[[], bool], seconds: float = _PATIENCE_S) -> None:
     while not is_so():
         assert time.monotonic() < deadline, f"not so within {seconds} s"
         time.sleep(_POLL_S)
+
+
+def workerd_of(wrangler: int) -> list[int]:
+    """The ids of a wrangler's workerd processes."""
+    return [pid for pid, command in descendants(wrangler).items() if "workerd" in command]
 
 
 def descendants(pid: int) -> dict[int, str]:

@@ -23,6 +23,8 @@ from workers_ai.service import WorkersAi
 
 WRANGLER = deployment()
 FLAGS = sorted({*WRANGLER.compatibility_flags, *LOCAL_FLAGS})
+# There are no rate limits in workerd alone.
+VARIABLES = WRANGLER.variables | {"ALLOW_ANONYMOUS": "true", "RATE_LIMIT_ON_FAILURE": "open"}
 SNAPSHOT_WORKER = Path(__file__).with_name("snapshot_worker.py")
 
 Test = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -35,7 +37,7 @@ def workerd_test(tmp_path: Path) -> Test:
     def run(main: Path, ai_address: str, option: str) -> "subprocess.CompletedProcess[str]":
         config = tmp_path / "worker.capnp"
         modules = {main.name: main, **source_modules(), **vendored_modules()}
-        write_config(config, modules, FLAGS, variables=WRANGLER.variables, ai_address=ai_address)
+        write_config(config, modules, FLAGS, variables=VARIABLES, ai_address=ai_address)
         return subprocess.run(
             command_to_test(config, f"--python-snapshot-dir={tmp_path}", option),
             stdout=subprocess.PIPE,
@@ -63,7 +65,7 @@ def test_worker_reads_its_settings_and_misses_its_binding(tmp_path: Path) -> Non
     main = Path(__file__).with_name("bare_worker.py")
     config = tmp_path / "worker.capnp"
     modules = {main.name: main, **source_modules(), **vendored_modules()}
-    write_config(config, modules, FLAGS, variables=WRANGLER.variables | {"MAX_BODY_BYTES": 20})
+    write_config(config, modules, FLAGS, variables=VARIABLES | {"MAX_BODY_BYTES": 20})
 
     result = subprocess.run(
         command_to_test(config), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -1,0 +1,140 @@
+"""What is written down of a request: one line, which holds nothing that anybody said."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import PurePath
+from traceback import extract_tb
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from .endings import Usage
+from .exchange import Rewriter
+
+
+class Count(msgspec.Struct, frozen=True):
+    """Tokens, as Workers AI counted them."""
+
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    total_tokens: int | None
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """
+    A failure that is ours to look into.
+
+    Attributes:
+        cause: The class of what was raised; its text may hold what a caller sent.
+        trace: Where it was raised, the outermost place first.
+    """
+
+    cause: str
+    trace: Sequence[str]
+
+
+class Record(msgspec.Struct, frozen=True):
+    """
+    What is known of a request when it is answered.
+
+    Attributes:
+        time: When it came in, ISO 8601 in UTC.
+        id: What the header x-request-id told.
+        caller: Whose key it was, `access:` with an id, or `anonymous`; null where nobody asked.
+        route: Such as `POST /run/{model}`; null where there is none.
+        model: The id of Workers AI that was asked last; null where none was.
+        status: HTTP status.
+        code: Our code of the error; null where there was none.
+        upstream_code: Workers AI's own.
+        ms: Milliseconds from then until now.
+        model_ms: Milliseconds of them that Workers AI took to begin its answer.
+        stream: Whether the answer is one.
+        usage: Null where Workers AI did not count, and for streams that are passed on unread.
+        fault: Only of a failure with status 500 or more.
+    """
+
+    time: str
+    id: str
+    caller: str | None
+    route: str | None
+    model: str | None
+    status: int
+    code: str | None
+    upstream_code: int | None
+    ms: float
+    model_ms: float | None
+    stream: bool
+    usage: Count | None
+    fault: Fault | UnsetType = UNSET
+
+
+def word_time(seconds: float) -> str:
+    """Word a time in seconds since 1970."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def milliseconds(seconds: float) -> float:
+    """Word a span of time."""
+    return round(seconds * 1000, 1)
+
+
+def count(usage: Usage | None) -> Count | None:
+    """Take the figures of a usage."""
+    if usage is None:
+        return None
+    figures = (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens)
+    return Count(*(None if figure is None else int(figure) for figure in figures))
+
+
+def find_fault(error: BaseException) -> Fault:
+    """Tell where a failure comes from, without what it says."""
+    cause = error.__cause__ or error
+    frames = extract_tb(cause.__traceback__)
+    trace = [f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+    return Fault(type(cause).__name__, trace)
+
+
+def end(record: Record, rewriter: Rewriter, code: str | None, seconds: float) -> Record:
+    """
+    Add what is known of a rewritten stream when it has ended.
+
+    Args:
+        code: How it ended before its time; None for as the rewriter says.
+        seconds: How long it took.
+    """
+    return msgspec.structs.replace(
+        record,
+        code=code or rewriter.code,
+        upstream_code=rewriter.upstream_code,
+        ms=milliseconds(record.ms / 1000 + seconds),
+        usage=count(rewriter.usage),
+    )
+
+
+def word_record(record: Record) -> str:
+    """Word a record as one line of JSON."""
+    return msgspec.json.encode(record).decode()
+
+
+def word_point(record: Record) -> str:
+    """
+    Word a record as a data point of Analytics Engine.
+
+    Returns:
+        JSON: one index, the caller; blobs and doubles in the order of docs/configuration.md.
+    """
+    usage = record.usage or Count(None, None, None)
+    texts = (
+        *(record.route, record.model, record.code, "stream" if record.stream else "json"),
+        *(record.caller, record.id),
+    )
+    figures = (
+        *(record.status, record.upstream_code, record.ms, record.model_ms),
+        *(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens),
+    )
+    point = {
+        "indexes": [record.caller or "nobody"],
+        "blobs": [text or "" for text in texts],
+        "doubles": [figure or 0 for figure in figures],
+    }
+    return msgspec.json.encode(point).decode()

@@ -1,0 +1,127 @@
+"""Workers with settings of their own, under the real `wrangler dev`."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from runtime.wrangler import start_wrangler
+from tests.worker.machinery import copy_worker, serve, wait_until
+from workers_ai.service import WorkersAi
+
+# In place of the rate limits.
+LIMITER = """\
+import { WorkerEntrypoint } from "cloudflare:workers";
+export default class extends WorkerEntrypoint {
+  limit({ key }) {
+    if (key === "failing") {
+      throw new Error("out of order");
+    }
+    return key === "odd" ? undefined : { success: key !== "busy" };
+  }
+}
+"""
+_BESIDE = """
+name = "beside"
+main = "index.js"
+compatibility_date = "2026-11-01"
+
+[env.local]
+name = "beside"
+"""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """
+    A Worker with settings of its own.
+
+    Attributes:
+        address: Where it listens.
+        client: A client of it.
+        ai: The Workers AI behind it.
+        log: The lines that wrangler printed.
+    """
+
+    address: str
+    client: httpx.Client
+    ai: WorkersAi
+    log: list[str]
+
+    def records(self) -> list[dict[str, Any]]:
+        """What the Worker has written down, one object a request."""
+        return [json.loads(line) for line in [*self.log] if line.startswith('{"time":')]
+
+    def record(self, name: str) -> dict[str, Any]:
+        """Wait for what is written down of the request that has this id; there is one line."""
+        found: list[dict[str, Any]] = []
+
+        def is_there() -> bool:
+            found[:] = [record for record in self.records() if record["id"] == name]
+            return bool(found)
+
+        wait_until(is_there, seconds=10)
+        assert len(found) == 1
+        return found[0]
+
+
+def unlimited(config: str) -> str:
+    """Have the rate limits of a wrangler.toml let everybody in."""
+    return re.sub(r"limit = \d+, period = \d+", "limit = 1000000, period = 60", config)
+
+
+@contextmanager
+def deploy(
+    folder: Path,
+    variables: Mapping[str, str],
+    *,
+    edit: Callable[[str], str] = unlimited,
+    beside: str = "",
+) -> Iterator[Deployment]:
+    """
+    Run a copy of the Worker.
+
+    Args:
+        folder: For the copy.
+        variables: For its .dev.vars.
+        edit: What becomes of its wrangler.toml.
+        beside: The source of a JavaScript Worker that runs beside it and is called so.
+    """
+    copy_worker(folder)
+    file = folder / "wrangler.toml"
+    file.write_text(edit(file.read_text("utf-8")), "utf-8")
+    lines = [f"{name}='{value}'\n" for name, value in variables.items()]
+    (folder / ".dev.vars").write_text("".join(lines), "utf-8")
+    arguments = ["--env", "local"]
+    if beside:
+        (folder / "beside").mkdir()
+        (folder / "beside/index.js").write_text(beside, "utf-8")
+        other = folder / "beside/wrangler.toml"
+        other.write_text(_BESIDE, "utf-8")
+        arguments += ["--config", str(file), "--config", str(other)]
+    ai, log = WorkersAi(), list[str]()
+    with serve(ai) as ai_url:
+        wrangler = start_wrangler(
+            port=0, ai_url=ai_url, cwd=folder, on_line=log.append, arguments=tuple(arguments)
+        )
+        try:
+            wait_until(lambda: bool(wrangler.address) or not wrangler.process.is_running())
+            assert wrangler.address, wrangler.stop()
+            with httpx.Client(base_url=wrangler.address, timeout=60) as client:
+                yield Deployment(wrangler.address, client, ai, log)
+        finally:
+            wrangler.stop()
+
+
+def limited_by_beside(config: str) -> str:
+    """Put the Worker beside it into the place of its rate limits."""
+    limit = r'\[\[env\.local\.ratelimits\]\]\nname = "(\w+)"\nnamespace_id = .*\nsimple = .*\n'
+    service = r'[[env.local.services]]\nbinding = "\1"\nservice = "beside"\n'
+    edited, count = re.subn(limit, service, config)
+    assert count == 2
+    return edited

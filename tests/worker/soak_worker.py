@@ -1,0 +1,25 @@
+"""The Worker as it is, and a path that tells what its Python holds."""
+
+import gc
+import json
+from typing import Any
+
+import js
+import pyodide_js  # type: ignore[import-not-found]  # JavaScript, which is in workerd alone
+from deployed import Default as Deployed  # type: ignore[import-not-found]  # entry.py, renamed
+from workers import Response
+
+
+class Default(Deployed):  # type: ignore[misc]  # the SDK has no types outside workerd
+    async def fetch(self, request: Any) -> Any:
+        if not request.url.endswith("/alive"):
+            return await super().fetch(request)
+        # V8 holds something of each request until it collects. Needs --expose-gc.
+        js.gc()
+        gc.collect()
+        held = {
+            "objects": len(gc.get_objects()),
+            "references": pyodide_js._module._hiwire_num_refs(),
+            "wasm_bytes": pyodide_js._module.HEAP8.length,
+        }
+        return Response(json.dumps(held))
