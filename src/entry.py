@@ -13,5 +13,6 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK has no types o
         body = ffi.RequestBody(request)
         received = ffi.read_request(request, body)
         reply, record = await handle(received, ffi.read_variables(), ffi.platform())
+        response = ffi.to_response(reply, record)
         await body.drop_rest()
-        return ffi.to_response(reply, record)
+        return response

@@ -164,6 +164,14 @@ def _bad_tokens(issuer: Issuer, now: int) -> Iterator[tuple[str, str]]:
     yield "claims that are no UTF-8", f"{header}.{encode(bytes([255, 254]))}.{signature}"
     yield "too long", f"{header}.{payload}{'A' * 20_000}.{signature}"
 
+    for depth in (100, 1_500, 5_900):
+        deep = b'{"alg":"RS256","kid":"a","iss":"a","aud":"a","exp":1,"x":%s%s}' % (
+            b"[" * depth,
+            b"]" * depth,
+        )
+        yield f"a header of {depth} levels", f"{encode(deep)}.{payload}.{signature}"
+        yield f"claims of {depth} levels", f"{header}.{encode(deep)}.{signature}"
+
     unsigned = encode({"alg": "none", "kid": issuer.kid, "typ": "JWT"})
     yield "alg none", f"{unsigned}.{payload}."
     yield "alg none with a signature", f"{unsigned}.{payload}.{signature}"
@@ -203,7 +211,8 @@ def _bad_tokens(issuer: Issuer, now: int) -> Iterator[tuple[str, str]]:
     yield "nobody's", but(sub="")
     yield "nobody's at all", without("sub")
     yield "somebody's with a line end", but(sub="a\nb")
-    yield "somebody's with a name that is too long", but(sub="a" * 200)
+    yield "somebody's with a name that is too long", but(sub="a" * 81)
+    yield "of a mail address", but(sub="person@example.com")
 
     yield "signed by somebody else", other.sign(claims, {"alg": "RS256", "kid": issuer.kid})
     raised = encode(claims | {"sub": "00000000-0000-4000-8000-000000000000"})

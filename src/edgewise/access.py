@@ -17,8 +17,10 @@ import msgspec
 from msgspec import Raw
 
 from .errors import AccessUnavailable, Misconfigured, Unauthorized
+from .fields import is_too_deep
 
 HEADER = "cf-access-jwt-assertion"
+BY_ACCESS = "access:"  # no name of a key begins so
 CERTS_PATH = "/cdn-cgi/access/certs"
 FRESH_S = 3600.0
 PAUSE_S = 60.0  # between two fetches, whatever kid somebody sends
@@ -32,7 +34,8 @@ _AUDIENCE = re.compile(r"[!-~]{16,256}")
 _LONGEST_TOKEN = 16_384
 _PART = r"[A-Za-z0-9_-]+"
 _TOKEN = re.compile(rf"({_PART})\.({_PART})\.({_PART})")
-_SUBJECT = re.compile(r"[A-Za-z0-9._@-]{1,128}")
+# A user's or a service token's id; a mail address would stand in every log line.
+_SUBJECT = re.compile(r"[A-Za-z0-9._-]{1,80}")
 _LEAST_MODULUS = 342  # characters of base64url: 2048 bits
 
 T = TypeVar("T")
@@ -64,11 +67,12 @@ class Jwk(msgspec.Struct, frozen=True):
 
 
 class _Certs(msgspec.Struct, frozen=True):
-    keys: list[Jwk]
+    keys: list[Raw]
 
 
 _HEADER_DECODER = msgspec.json.Decoder(_Header)
 _CLAIMS_DECODER = msgspec.json.Decoder(_Claims)
+_KEY_DECODER = msgspec.json.Decoder(Jwk)
 _CERTS_DECODER = msgspec.json.Decoder(_Certs)
 
 
@@ -191,7 +195,7 @@ async def identify(token: str, access: Access, web: Web, now: float) -> str:
     name = claims.sub or claims.common_name
     if not _SUBJECT.fullmatch(name):
         raise _refusal("a token that says whose it is")
-    return f"access:{name}"
+    return BY_ACCESS + name
 
 
 async def _find_key(kid: str, access: Access, web: Web, now: float) -> Jwk:
@@ -202,6 +206,9 @@ async def _find_key(kid: str, access: Access, web: Web, now: float) -> Jwk:
         try:
             known = await _fetch(access, web, now)
         except AccessUnavailable:
+            # Another request may have had more luck meanwhile.
+            if known_keys.get(access.issuer, _UNKNOWN) is not known:
+                return await _find_key(kid, access, web, now)
             known_keys[access.issuer] = replace(_UNKNOWN, asked_at=now)
             raise
     is_due = now - known.fetched_at > FRESH_S or kid not in known.keys
@@ -216,23 +223,27 @@ async def _find_key(kid: str, access: Access, web: Web, now: float) -> Jwk:
 
 async def _fetch(access: Access, web: Web, now: float) -> Known:
     document = await web.fetch_text(access.issuer + CERTS_PATH)
+    if is_too_deep(document.encode()):
+        document = ""
+    usable: dict[str, Jwk] = {}
     try:
-        keys = _CERTS_DECODER.decode(document).keys
+        for published in _CERTS_DECODER.decode(document).keys:
+            with suppress(msgspec.ValidationError):  # of another kind, so nothing to us
+                key = _KEY_DECODER.decode(published)
+                if key.kty == "RSA" and key.alg == "RS256" and len(key.n) >= _LEAST_MODULUS:
+                    usable[key.kid] = key
     except msgspec.DecodeError as error:
         raise AccessUnavailable("Cloudflare Access published no keys that can be read") from error
-    usable = {
-        key.kid: key
-        for key in keys
-        if key.kty == "RSA" and key.alg == "RS256" and len(key.n) >= _LEAST_MODULUS
-    }
     known_keys[access.issuer] = Known(now, now, usable)
     return known_keys[access.issuer]
 
 
 def _read(part: str, decoder: msgspec.json.Decoder[T], expected: str) -> T:
-    document = _decode(part)
+    document = _decode(part) or b""
+    if is_too_deep(document):
+        raise _refusal(expected)
     try:
-        return decoder.decode(document or b"")
+        return decoder.decode(document)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _refusal(expected) from error
 

@@ -9,7 +9,7 @@ from msgspec import UNSET
 from . import VERSION
 from .access import Web
 from .admission import RateLimits, admit
-from .auth import authenticate, check_host
+from .auth import authenticate, check_host, check_origin
 from .cloudflare import error_in_envelope, run_reply_in_envelope, search_reply
 from .cors import cors_headers, is_preflight, preflight_reply
 from .errors import EdgewiseError, InternalError, UpstreamError, retry_headers
@@ -77,6 +77,7 @@ async def handle(request: Request, variables: str, platform: Platform) -> tuple[
             route = resolve(request.method, request.path)
             if route.job not in OPEN:
                 caller = await authenticate(request, settings, platform.web)
+                check_origin(request, caller, settings)
             if caller is None or route.job not in GENERATING or _is_reconnecting(request, route):
                 reply = _tell(request, route, settings)
             else:

@@ -3,14 +3,14 @@
 import re
 from collections.abc import Mapping
 
+from .access import BY_ACCESS, Web, challenge, identify
 from .access import HEADER as ACCESS_HEADER
-from .access import Web, challenge, identify
 from .errors import Closed, ForeignHost, ForeignOrigin, Unauthorized
 from .exchange import Request
 from .keys import ANONYMOUS, KEY, find_caller
-from .settings import Settings
+from .settings import ANY_ORIGIN, Settings
 
-_BEARER = re.compile(rf"bearer +(?P<key>{KEY})", re.IGNORECASE)
+_BEARER = re.compile(rf"(?i:bearer) +(?P<key>{KEY})")
 _PORT = re.compile(r":[0-9]+\Z")
 _OURS = ("same-origin", "none")
 _CLOSED = (
@@ -46,7 +46,6 @@ async def authenticate(request: Request, settings: Settings, web: Web) -> str:
     Raises:
         Unauthorized: There are no credentials, or wrong ones.
         Closed: The deployment is not configured to let anybody in.
-        ForeignOrigin: It is a page elsewhere that acts with its visitor's session.
         AccessUnavailable: A token cannot be checked now.
     """
     given = _find_key(request.headers) if settings.keys else None
@@ -60,9 +59,7 @@ async def authenticate(request: Request, settings: Settings, web: Web) -> str:
         return caller
     token = request.headers.get(ACCESS_HEADER)
     if settings.access is not None and token is not None:
-        caller = await identify(token, settings.access, web, request.received_at)
-        _refuse_foreign(request, settings)
-        return caller
+        return await identify(token, settings.access, web, request.received_at)
     if settings.allows_anonymous:
         return ANONYMOUS
     if settings.keys:
@@ -99,19 +96,22 @@ def _malformed(message: str) -> Unauthorized:
     return Unauthorized(message, headers=challenge("invalid_request"))
 
 
-def _refuse_foreign(request: Request, settings: Settings) -> None:
+def check_origin(request: Request, caller: str, settings: Settings) -> None:
     """
-    Refuse a page elsewhere that acts with its visitor's session.
+    Refuse a page elsewhere that acts with its visitor's session of Access.
 
     The session comes by itself with whatever a browser sends, from any page: a form, an image.
 
     Raises:
         ForeignOrigin: It is no page of this deployment's, nor of an origin that it allows.
     """
+    if not caller.startswith(BY_ACCESS):
+        return
     origin = request.headers.get("origin")
     if origin is None:
         is_foreign = request.headers.get("sec-fetch-site", "none") not in _OURS
     else:
-        is_foreign = origin not in (request.origin, *settings.allowed_origins)
+        friends = {request.origin, *settings.allowed_origins} - {ANY_ORIGIN}
+        is_foreign = origin not in friends
     if is_foreign:
         raise ForeignOrigin("origin: expected this deployment's own or one of ALLOWED_ORIGINS")

@@ -34,7 +34,7 @@ def cors_headers(request: Request, settings: Settings) -> Mapping[str, str]:
     if origin is None or not {origin, ANY_ORIGIN} & set(settings.allowed_origins):
         return headers
     headers["access-control-expose-headers"] = ", ".join(_TOLD)
-    if origin not in settings.allowed_origins:
+    if origin == ANY_ORIGIN or origin not in settings.allowed_origins:
         return {**headers, "access-control-allow-origin": ANY_ORIGIN}
     headers["access-control-allow-origin"] = origin
     if settings.access is not None:  # whose session is a cookie

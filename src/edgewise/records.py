@@ -11,6 +11,8 @@ from msgspec import UNSET, UnsetType
 from .endings import Usage
 from .exchange import Rewriter
 
+_NOBODY = "-:nobody"  # no caller's name has both
+
 
 class Count(msgspec.Struct, frozen=True):
     """Tokens, as Workers AI counted them."""
@@ -40,7 +42,8 @@ class Record(msgspec.Struct, frozen=True):
     Attributes:
         time: When it came in, ISO 8601 in UTC.
         id: What the header x-request-id told.
-        caller: Whose key it was, `access:` with an id, or `anonymous`; null where nobody asked.
+        caller: Whose key it was, `access:` with an id, or `anonymous`; null for who was let in by
+            none of them, and where anybody may ask.
         route: Such as `POST /run/{model}`; null where there is none.
         model: The id of Workers AI that was asked last; null where none was.
         status: HTTP status.
@@ -50,7 +53,7 @@ class Record(msgspec.Struct, frozen=True):
         model_ms: Milliseconds of them that Workers AI took to begin its answer.
         stream: Whether the answer is one.
         usage: Null where Workers AI did not count, and for streams that are passed on unread.
-        fault: Only of a failure with status 500 or more.
+        fault: Of a failure with status 500 or more, and of one of ours amid a rewritten stream.
     """
 
     time: str
@@ -133,7 +136,7 @@ def word_point(record: Record) -> str:
         *(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens),
     )
     point = {
-        "indexes": [record.caller or "nobody"],
+        "indexes": [record.caller or _NOBODY],
         "blobs": [text or "" for text in texts],
         "doubles": [figure or 0 for figure in figures],
     }

@@ -162,7 +162,7 @@ class _Types:
         """
         Args:
             whole: What references lead into.
-            looks: Counts the schemas that are looked at.
+            looks: Counts what is looked at: a schema may be reached in many ways.
         """
         self._whole = whole
         self._looks = looks
@@ -177,12 +177,15 @@ class _Types:
         """
         if not isinstance(schema, dict) or not hops:
             return None
-        if next(self._looks) > _MOST_LOOKS:
-            raise BadRequest(
-                "tools: expected fewer parameters, alternatives and references", param="tools"
-            )
-        found = (kind for kind in self._candidates(schema, hops - 1) if kind not in (None, _NULL))
-        return next(found, _NULL if schema.get("type") == _NULL else None)
+        for kind in self._candidates(schema, hops - 1):
+            if next(self._looks) > _MOST_LOOKS:
+                raise BadRequest(
+                    "tools: expected fewer parameters, alternatives, values and references",
+                    param="tools",
+                )
+            if kind not in (None, _NULL):
+                return kind
+        return _NULL if schema.get("type") == _NULL else None
 
     def _candidates(self, schema: Mapping[str, object], hops: int) -> Iterator[str | None]:
         kinds = schema.get("type")

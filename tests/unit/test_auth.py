@@ -1,3 +1,4 @@
+import asyncio
 import json
 from collections.abc import Mapping
 
@@ -5,7 +6,8 @@ import pytest
 
 from access import CERTS, Issuer
 from edgewise import access
-from edgewise.access import FRESH_S, LEEWAY_S, PAUSE_S, RETRY_S, STALE_S
+from edgewise.access import FRESH_S, LEEWAY_S, PAUSE_S, RETRY_S, STALE_S, Access
+from edgewise.errors import AccessUnavailable
 from edgewise.exchange import Reply
 from tests.credentials import (
     API_KEYS,
@@ -19,7 +21,15 @@ from tests.credentials import (
     bad_tokens,
     good_token,
 )
-from tests.unit.scripted import NOW, Corridor, TextBody, completion, error_of, variables
+from tests.unit.scripted import (
+    NOW,
+    Corridor,
+    ScriptedWeb,
+    TextBody,
+    completion,
+    error_of,
+    variables,
+)
 
 TEAM = "edge-team"
 ISSUER = f"https://{TEAM}.cloudflareaccess.com"
@@ -353,7 +363,7 @@ def test_access_that_cannot_be_reached_is_not_asked_with_every_request(
     assert ask_with(guarded, token, at=NOW + RETRY_S + 1) == 200
 
 
-@pytest.mark.parametrize("document", [None, "", "{}", "<html>", '{"keys":5}', '{"keys":[{}]}'])
+@pytest.mark.parametrize("document", [None, "", "{}", "<html>", '{"keys":5}', '{"keys":{}}'])
 def test_without_keys_nobody_is_let_in(
     guarded: Corridor, issuer: Issuer, document: str | None
 ) -> None:
@@ -380,6 +390,59 @@ def test_only_keys_that_are_good_for_rs256_are_used(
     assert ask_with(guarded, good_token(issuer, int(NOW))) == 401
 
 
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"kid": "ec", "kty": "EC", "crv": "P-256", "x": "a", "y": "b", "alg": "ES256"},
+        {"kty": "RSA", "alg": "RS256"},
+        {"kid": "a", "kty": "RSA", "n": "AQAB", "e": "AQAB", "alg": None},
+        "a text",
+        None,
+    ],
+)
+def test_key_of_another_kind_is_nothing_to_us(
+    guarded: Corridor, issuer: Issuer, foreign: object
+) -> None:
+    published = json.loads(guarded.web.documents[ISSUER + CERTS])
+    keys = [foreign, *published["keys"], foreign]
+    guarded.web.documents[ISSUER + CERTS] = json.dumps({"keys": keys})
+
+    assert ask_with(guarded, good_token(issuer, int(NOW))) == 200
+
+
+def test_keys_nested_without_end_are_none(guarded: Corridor, issuer: Issuer) -> None:
+    guarded.web.documents[ISSUER + CERTS] = '{"keys":' + "[" * 100_000
+
+    assert ask_with(guarded, good_token(issuer, int(NOW))) == 503
+
+
+class Unlucky(ScriptedWeb):
+    """A Web of which the first fetch of two at once fails, after the second has come."""
+
+    async def fetch_text(self, url: str) -> str:
+        """See access.Web."""
+        if not self.fetched:
+            self.fetched.append(url)
+            await asyncio.sleep(0)
+            raise AccessUnavailable("Cloudflare Access cannot be reached")
+        return await super().fetch_text(url)
+
+
+def test_fetch_that_fails_leaves_alone_what_another_one_brought(
+    guarded: Corridor, issuer: Issuer
+) -> None:
+    web = Unlucky(guarded.web.documents)
+    token = good_token(issuer, int(NOW))
+    of_us = Access(ISSUER, AUDIENCE)
+
+    async def ask_twice() -> list[str]:
+        asked = [access.identify(token, of_us, web, NOW) for _ in range(2)]
+        return await asyncio.gather(*asked)
+
+    assert asyncio.run(ask_twice()) == [f"access:{SUBJECT}"] * 2
+    assert len(web.fetched) == 2
+
+
 OWN = "https://edge.example"
 FRIEND = "https://friend.example"
 
@@ -394,6 +457,7 @@ FRIEND = "https://friend.example"
         ({"origin": FRIEND, "sec-fetch-site": "cross-site"}, 200),
         ({"origin": "https://evil.example", "sec-fetch-site": "cross-site"}, 403),
         ({"origin": "null"}, 403),
+        ({"origin": "*"}, 403),
         ({"origin": "http://edge.example"}, 403),
         ({"origin": "https://edge.example.evil.example"}, 403),
         ({"sec-fetch-site": "cross-site"}, 403),  # an image, a form that asks with GET
@@ -410,6 +474,7 @@ def test_page_elsewhere_cannot_spend_with_its_visitors_session(
 
     assert reply.status == status
     assert bool(guarded.ai.asked) == (status == 200)
+    assert guarded.records[-1].caller == f"access:{SUBJECT}"  # whose session it was
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,7 @@ def test_data_point_of_what_nobody_asked_for_is_whole_too(corridor: Corridor) ->
     corridor.request("GET", "/nowhere")
 
     point = json.loads(word_point(corridor.records[-1]))
-    assert point["indexes"] == ["nobody"]
+    assert point["indexes"] == ["-:nobody"]
     assert point["blobs"] == ["", "", "not_found", "json", "", "a-request"]
 
 

@@ -134,17 +134,27 @@ def test_references_in_circles_end() -> None:
     assert tool["parameters"]["properties"]["a"]["type"] == "string"
 
 
+def way(number: int) -> str:
+    """One of the ways to refer to a name of ten tildes."""
+    return "".join("~0" if number >> place & 1 else "~" for place in range(10))
+
+
 @pytest.mark.parametrize(
     "properties",
     [
         {f"p{n}": {"$ref": "#/properties/z"} for n in range(2000)}
         | {"z": {"anyOf": [{"$ref": f"#/properties/p{n}"} for n in range(2000)]}},
         {f"p{n}": {"anyOf": [{"anyOf": [{}] * 10}] * 10} for n in range(2000)},
+        # `~` and `~0` are the same in a reference: as many ways to write it as there are subsets.
+        {f"p{n}": {"$ref": f"#/properties/{way(n)}"} for n in range(1000)}
+        | {"~" * 10: {"enum": [None] * 10_000}},
+        {"p": {"anyOf": [None] * 20_001}},
+        {"p": {"type": ["null"] * 20_001}},
     ],
-    ids=["references", "alternatives"],
+    ids=["references", "alternatives", "one reference in many ways", "no schemas", "types"],
 )
 def test_what_takes_too_many_looks_is_refused(properties: dict[str, object]) -> None:
-    with pytest.raises(BadRequest, match="^tools: expected fewer parameters, alternatives and"):
+    with pytest.raises(BadRequest, match="^tools: expected fewer parameters, alternatives,"):
         sent([{"name": "f", "parameters": {"properties": properties}}])
 
 

@@ -337,7 +337,7 @@ def test_data_point_has_the_figures_of_the_line(
     figures = [record[key] for key in ("status", "upstream_code", "ms", "model_ms")]
     texts[3] = "stream" if record["stream"] else "json"
     assert points(worker)[record["id"]] == {
-        "indexes": [record["caller"] or "nobody"],
+        "indexes": [record["caller"] or "-:nobody"],
         "blobs": [text or "" for text in texts],
         "doubles": [figure or 0 for figure in (*figures, *usage.values())],
     }

@@ -234,7 +234,7 @@ def test_stream_is_what_workers_ai_sent(
 
     assert_heads(response, ending)
     assert response.headers["content-type"] == "text/event-stream"
-    assert response.headers["cache-control"] == "no-cache"
+    assert response.headers["cache-control"] == "no-cache, no-store"
     if dialect == "listen":
         opening, body = body.split(b"\n\n", 1)
         assert re.fullmatch(rb"id: [0-9a-f-]{36}", opening)

@@ -11,12 +11,8 @@ from workers_ai.scripts import Reply
 from workers_ai.service import WorkersAi
 
 GRANITE = "@cf/ibm-granite/granite-4.0-h-micro"  # answers as OpenAI's do, and only so
-LIMITS = """
-[env.local.vars]
-MAX_TOKENS_DEFAULT = 4
-MAX_TOKENS_CEILING = 9
-
-"""
+HEADING = "[env.local.vars]\n"
+LIMITS = "MAX_TOKENS_DEFAULT = 4\nMAX_TOKENS_CEILING = 9\n"
 ADDED = f"""
 [[env.local.vars.MODELS]]
 id = "{GRANITE}"
@@ -35,8 +31,8 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Wo
     folder = tmp_path_factory.mktemp("deployment")
     copy_worker(folder)
     file = folder / "wrangler.toml"
-    before, heading, models = file.read_text("utf-8").partition("[[env.local.vars.MODELS]]")
-    file.write_text(before + LIMITS + heading + models + ADDED, "utf-8")
+    before, heading, after = file.read_text("utf-8").partition(HEADING)
+    file.write_text(before + heading + LIMITS + after + ADDED, "utf-8")
     ai = WorkersAi()
     with run_worker(ai, folder) as address:
         yield address, ai

@@ -35,7 +35,7 @@ from tests.worker.machinery import (
 )
 from tests.worker.soak import ABANDONED, KINDS, Soak, replies
 
-REQUESTS = int(os.environ.get("SOAK_REQUESTS", "600"))
+REQUESTS = int(os.environ.get("SOAK_REQUESTS", "450"))
 LEAST_S = float(os.environ.get("SOAK_SECONDS", "0"))
 STEPS = max(3, REQUESTS // 1000)
 WARM_STEPS = STEPS // 3  # of them
