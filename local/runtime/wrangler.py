@@ -10,7 +10,7 @@ from .process import Server
 
 # Whatever a name leads to: a page elsewhere must not reach what runs here (DNS rebinding).
 HOSTS = "localhost 127.0.0.1 [::1]"
-_LOCAL = ("--env", "local")
+LOCAL = ("--env", "local")
 _READY = re.compile(r"Ready on (?P<address>http://\S+)")
 
 
@@ -35,7 +35,7 @@ def start_wrangler(
     on_line: Callable[[str], None] = lambda _line: None,
     on_ready: Callable[[], None] = lambda: None,
     on_exit: Callable[[], None] = lambda: None,
-    arguments: Sequence[str] = _LOCAL,
+    arguments: Sequence[str] = LOCAL,
     cwd: Path = prepare.ROOT,
 ) -> Server:
     """
@@ -47,8 +47,8 @@ def start_wrangler(
         arguments: More of `wrangler dev`.
         cwd: The folder of the Worker.
     """
-    if arguments == _LOCAL and not _sets_hosts(cwd):
-        arguments = (*_LOCAL, "--var", f"ALLOWED_HOSTS:{HOSTS}")
+    if arguments == LOCAL and not _sets_hosts(cwd):
+        arguments = (*LOCAL, "--var", f"ALLOWED_HOSTS:{HOSTS}")
     return Server(
         [
             *(str(prepare.node()), str(prepare.NODE_MODULES / "wrangler/bin/wrangler.js"), "dev"),

@@ -10,8 +10,10 @@ from typing import Any
 
 import httpx
 
-from runtime.wrangler import start_wrangler
-from tests.worker.machinery import copy_worker, serve, wait_until
+from tests.hostile import CANARY
+from tests.worker.machinery import copy_worker, run_wrangler, serve, wait_until
+from tests.worker.relay import relay
+from tests.worker.witness import Witness
 from workers_ai.service import WorkersAi
 
 # In place of the rate limits.
@@ -42,7 +44,7 @@ class Deployment:
     A Worker with settings of its own.
 
     Attributes:
-        address: Where it listens.
+        address: Where it listens; the witness is before it.
         client: A client of it.
         ai: The Workers AI behind it.
         log: The lines that wrangler printed.
@@ -84,7 +86,7 @@ def deploy(
     beside: str = "",
 ) -> Iterator[Deployment]:
     """
-    Run a copy of the Worker.
+    Run a copy of the Worker, and watch that it discloses neither keys nor prompts.
 
     Args:
         folder: For the copy.
@@ -105,17 +107,21 @@ def deploy(
         other.write_text(_BESIDE, "utf-8")
         arguments += ["--config", str(file), "--config", str(other)]
     ai, log = WorkersAi(), list[str]()
-    with serve(ai) as ai_url:
-        wrangler = start_wrangler(
-            port=0, ai_url=ai_url, cwd=folder, on_line=log.append, arguments=tuple(arguments)
-        )
-        try:
-            wait_until(lambda: bool(wrangler.address) or not wrangler.process.is_running())
-            assert wrangler.address, wrangler.stop()
-            with httpx.Client(base_url=wrangler.address, timeout=60) as client:
-                yield Deployment(wrangler.address, client, ai, log)
-        finally:
-            wrangler.stop()
+    keys = [entry.partition(":")[2] for entry in variables.get("API_KEYS", "").split()]
+    witness = Witness(keys, [CANARY])
+
+    def read(line: str) -> None:
+        log.append(line)
+        witness.read_line(line)
+
+    with (
+        serve(ai) as ai_url,
+        run_wrangler(folder, ai_url, read, tuple(arguments)) as wrangler,
+        relay(wrangler.address, witness.watch) as address,
+        httpx.Client(base_url=address, timeout=60) as client,
+    ):
+        yield Deployment(address, client, ai, log)
+    assert witness.disclosures == []
 
 
 def limited_by_beside(config: str) -> str:

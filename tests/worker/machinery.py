@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ from runtime.config import (
     write_config,
 )
 from runtime.process import Server
-from runtime.wrangler import start_wrangler
+from runtime.wrangler import LOCAL, start_wrangler
 from workers_ai.__main__ import KEEP_ALIVE_S
 from workers_ai.app import create_app
 from workers_ai.service import WorkersAi
@@ -120,15 +120,21 @@ def word_keys(keys: Mapping[str, str]) -> str:
 
 @contextmanager
 def run_wrangler(
-    folder: Path, ai_url: str, on_line: Callable[[str], None] = lambda _line: None
+    folder: Path,
+    ai_url: str,
+    on_line: Callable[[str], None] = lambda _line: None,
+    arguments: Sequence[str] = LOCAL,
 ) -> Iterator[Server]:
     """
     Run a copy of the Worker over a Workers AI that runs already.
 
     Args:
         on_line: Called with each line that wrangler prints.
+        arguments: More of `wrangler dev`.
     """
-    wrangler = start_wrangler(port=0, ai_url=ai_url, cwd=folder, on_line=on_line)
+    wrangler = start_wrangler(
+        port=0, ai_url=ai_url, cwd=folder, on_line=on_line, arguments=arguments
+    )
     try:
         wait_until(lambda: bool(wrangler.address) or not wrangler.process.is_running())
         assert wrangler.address, wrangler.stop()

@@ -142,6 +142,8 @@ class _Answer:
 
     def _read_body(self, piece: bytes) -> None:
         self._witness.answered_bytes += len(piece)
+        if not self._texts:  # a model's own words, and no key to look for
+            return
         body = self._tail + self._unpack(piece)
         self._witness.search(body, self._texts, self._place)
         longest = max(map(len, self._texts))
