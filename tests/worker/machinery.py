@@ -30,6 +30,9 @@ from runtime.config import (
 )
 from runtime.process import Server
 from runtime.wrangler import LOCAL, start_wrangler
+from tests.hostile import CANARY
+from tests.worker.relay import relay
+from tests.worker.witness import Witness
 from workers_ai.__main__ import KEEP_ALIVE_S
 from workers_ai.app import create_app
 from workers_ai.service import WorkersAi
@@ -179,13 +182,19 @@ def run_workerd(folder: Path, ai_url: str, variables: Mapping[str, object]) -> I
 @contextmanager
 def run_worker(workers_ai: WorkersAi, folder: Path) -> Iterator[str]:
     """
-    Run a copy of the Worker.
+    Run a copy of the Worker, and watch that it discloses no prompts.
 
     Yields:
         Its address.
     """
-    with serve(workers_ai) as ai_url, run_wrangler(folder, ai_url) as wrangler:
-        yield wrangler.address
+    witness = Witness([], [CANARY])
+    with (
+        serve(workers_ai) as ai_url,
+        run_wrangler(folder, ai_url, witness.read_line) as wrangler,
+        relay(wrangler.address, witness.watch) as address,
+    ):
+        yield address
+    assert witness.disclosures == []
 
 
 @contextmanager

@@ -21,7 +21,7 @@ import pytest
 
 import prepare
 from runtime.process import Server
-from tests.worker.conftest import KEYS
+from tests.worker.conftest import KEYS, WRONG_KEY
 from tests.worker.machinery import (
     copy_worker,
     raise_limits,
@@ -145,6 +145,7 @@ def soaked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Soaked]:
             counted = streams()
     records: dict[str, list[dict[str, object]]] = defaultdict(list)
     for line in log:
+        assert not any(key in line for key in (*KEYS.values(), WRONG_KEY))
         if line.startswith("{"):
             record = json.loads(line)
             records[record["id"]].append(record)
