@@ -115,7 +115,7 @@ def test_headers_of_openais_library_are_allowed_by_name(corridor: Corridor) -> N
         "x-stainless-" + "a" * 41,
         "x-stainless-a\r\nset-cookie: a",
         "x-stainless-é",
-        ", ".join(f"x-stainless-{letter * 9}" for letter in "abcdefghijklmnopqrstuvwxyz" * 9),
+        ", ".join(f"x-stainless-{'a' * size}" for size in range(1, 41)),
     ],
 )
 def test_no_other_header_is_allowed_whatever_is_asked(corridor: Corridor, headers: str) -> None:
