@@ -2,17 +2,24 @@
 
 from typing import Any
 
-from workers import WorkerEntrypoint
+import workers
 
-from edgewise import ffi
-from edgewise.app import handle
+from edgewise import ffi, worker
+from edgewise.exchange import Method
+
+# The runtime takes them from here once this module is loaded.
+workers.python_from_rpc = workers.python_to_rpc = ffi.leave
 
 
-class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK has no types outside workerd
+class Default(ffi.Entrypoint):
     async def fetch(self, request: Any) -> Any:
-        body = ffi.RequestBody(request)
-        received = ffi.read_request(request, body)
-        reply, record = await handle(received, ffi.read_variables(), ffi.platform())
-        response = ffi.to_response(reply, record)
-        await body.drop_rest()
-        return response
+        return await worker.fetch(request)
+
+    async def run(self, *arguments: Any) -> Any:
+        return await worker.serve(self, Method.RUN, arguments)
+
+    async def generate(self, *arguments: Any) -> Any:
+        return await worker.serve(self, Method.GENERATE, arguments)
+
+    async def models(self, *arguments: Any) -> Any:
+        return await worker.serve(self, Method.MODELS, arguments)

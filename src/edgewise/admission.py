@@ -7,7 +7,7 @@ from typing import Protocol
 import msgspec
 
 from .errors import BadRequest, RateLimited, RateLimitUnavailable
-from .exchange import Request
+from .exchange import Call, Request
 from .inputs import Inputs
 from .settings import Settings
 
@@ -47,6 +47,22 @@ async def admit(request: Request, caller: str, settings: Settings, limits: RateL
         RateLimitUnavailable: Nobody can tell, and the deployment stays closed then.
     """
     keys = {BY_CALLER: caller, BY_ADDRESS: _network(request.headers.get("cf-connecting-ip"))}
+    await _count(keys, request.received_at, settings, limits)
+
+
+async def admit_call(call: Call, caller: str, settings: Settings, limits: RateLimits) -> None:
+    """
+    Let a call in, or not. It has no address.
+
+    Raises:
+        RateLimited, RateLimitUnavailable: As for a request.
+    """
+    await _count({BY_CALLER: caller}, call.received_at, settings, limits)
+
+
+async def _count(
+    keys: Mapping[str, str], now: float, settings: Settings, limits: RateLimits
+) -> None:
     try:
         is_within = await limits.count(keys)
     except RateLimitUnavailable:
@@ -57,7 +73,7 @@ async def admit(request: Request, caller: str, settings: Settings, limits: RateL
         period = settings.rate_limit_period_s
         raise RateLimited(
             "too many requests of this caller or address, try again in the next period",
-            headers={"retry-after": str(period - int(request.received_at) % period)},
+            headers={"retry-after": str(period - int(now) % period)},
         )
 
 

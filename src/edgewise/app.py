@@ -8,12 +8,13 @@ from msgspec import UNSET
 
 from . import VERSION
 from .access import Web
-from .admission import RateLimits, admit
+from .admission import RateLimits, admit, admit_call
 from .auth import authenticate, check_host, check_origin
 from .cloudflare import error_in_envelope, run_reply_in_envelope, search_reply
 from .cors import cors_headers, is_preflight, preflight_reply
+from .endings import Usage
 from .errors import EdgewiseError, InternalError, UpstreamError, retry_headers
-from .exchange import Reply, Request
+from .exchange import Call, Method, Reply, Request, Returned, Stream
 from .inference import Ai, Outcome, infer
 from .models import find_model, serving
 from .openai import (
@@ -29,7 +30,8 @@ from .openapi import openapi_reply
 from .prompt import Generation, parse, parse_query
 from .records import Fault, Record, count, find_fault, milliseconds, word_time
 from .replies import health_reply, listen_reply, native_error, reconnect_reply, run_reply
-from .routes import GENERATING, OPEN, Dialect, Job, Route, dialect_of, resolve
+from .routes import GENERATING, OPEN, Dialect, Job, Route, dialect_of, resolve, strip
+from .rpc import answer_call, list_models, name_caller, read_call, refuse_call
 from .settings import Settings, read_settings
 
 _WELL_FORMED_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -71,10 +73,11 @@ async def handle(request: Request, variables: str, platform: Platform) -> tuple[
     try:
         settings = read_settings(variables)
         check_host(request, settings)
+        request = replace(request, path=strip(request.path, settings.path_prefix))
         if is_preflight(request):
             reply = preflight_reply(request, settings)
         else:
-            route = resolve(request.method, request.path)
+            route = resolve(request.method, request.path, settings.path_prefix)
             if route.job not in OPEN:
                 caller = await authenticate(request, settings, platform.web)
                 check_origin(request, caller, settings)
@@ -83,48 +86,143 @@ async def handle(request: Request, variables: str, platform: Platform) -> tuple[
             else:
                 await admit(request, caller, settings, platform.limits)
                 generation = await _parse(request, route, settings)
-                served_by = serving(settings.models[generation.model])
-                asked_at = platform.clock()
-                try:
-                    outcome = await infer(generation, served_by, platform.ai)
-                finally:
-                    model_took = platform.clock() - asked_at
+                outcome, model_took = await _ask(generation, settings, platform)
                 model = outcome.model
                 reply = _answer(request, route, generation, outcome)
-    except EdgewiseError as error:
-        refusal = error
-        fault = find_fault(error) if error.status >= 500 else None
-        model = error.model if isinstance(error, UpstreamError) else model
-        reply = _refuse(request, error)
     except Exception as error:  # noqa: BLE001 - the record tells where it comes from
-        refusal = InternalError("internal error")
-        fault = find_fault(error)
+        refusal, fault = _judge(error)
         reply = _refuse(request, refusal)
     took = platform.clock() - began
-    record = Record(
-        time=word_time(request.received_at),
-        id=_name(request),
+    record = _record(
+        came=(request.received_at, _name(request)),
         caller=caller,
         route=route.name if route else None,
-        model=model,
+        asked=(model, model_took),
         status=reply.status,
-        code=refusal.code if refusal else None,
-        upstream_code=refusal.upstream_code if refusal else None,
-        ms=milliseconds(took),
-        model_ms=None if model_took is None else milliseconds(model_took),
-        stream=not isinstance(reply.body, str | None),
-        usage=count(reply.usage),
-        fault=fault or UNSET,
+        refusal=refusal,
+        fault=fault,
+        took=took,
+        is_stream=not isinstance(reply.body, str | None),
+        usage=reply.usage,
     )
     headers = {
         "cache-control": "no-store",
         "x-content-type-options": "nosniff",
         "x-request-id": record.id,
-        "server-timing": _word_timing(took, model_took or 0.0),
+        "server-timing": _word_timing(record),
         **(cors_headers(request, settings) if settings else {}),
         **reply.headers,
     }
     return replace(reply, headers=headers), record
+
+
+async def call(call: Call, variables: str, platform: Platform) -> tuple[Returned, Record]:
+    """
+    Answer a call over RPC, which enters the corridor behind all that is HTTP's.
+
+    Args:
+        variables: As for a request.
+
+    Returns:
+        What goes back, an error too, and what is to be written down of it.
+    """
+    began = platform.clock()
+    caller: str | None = None
+    model: str | None = None
+    model_took: float | None = None
+    refusal: EdgewiseError | None = None
+    fault: Fault | None = None
+    usage: Usage | None = None
+    returned: Returned
+    try:
+        settings = read_settings(variables)
+        caller = name_caller(call)
+        if call.method is Method.MODELS:
+            returned = list_models(call, settings)
+        else:
+            await admit_call(call, caller, settings, platform.limits)
+            asked = read_call(call, settings)
+            outcome, model_took = await _ask(asked.generation, settings, platform)
+            model = outcome.model
+            returned, usage = answer_call(call, asked, outcome)
+    except Exception as error:  # noqa: BLE001 - the record tells where it comes from
+        refusal, fault = _judge(error)
+        returned = refuse_call(call, refusal)
+    return returned, _record(
+        came=(call.received_at, call.id),
+        caller=caller,
+        route=f"RPC {call.method.value}",
+        asked=(model, model_took),
+        status=refusal.status if refusal else 200,
+        refusal=refusal,
+        fault=fault,
+        took=platform.clock() - began,
+        is_stream=isinstance(returned.body if isinstance(returned, Reply) else returned, Stream),
+        usage=usage,
+    )
+
+
+async def _ask(
+    generation: Generation, settings: Settings, platform: Platform
+) -> tuple[Outcome, float]:
+    """Have the text generated, and tell how many seconds it took to begin, or to be refused."""
+    served_by = serving(settings.models[generation.model])
+    asked_at = platform.clock()
+    try:
+        outcome = await infer(generation, served_by, platform.ai)
+    except EdgewiseError as error:
+        error.model_took = platform.clock() - asked_at
+        raise
+    return outcome, platform.clock() - asked_at
+
+
+def _judge(error: Exception) -> tuple[EdgewiseError, Fault | None]:
+    """Tell what the caller learns of an error, and what the log does."""
+    if not isinstance(error, EdgewiseError):
+        return InternalError("internal error"), find_fault(error)
+    return error, find_fault(error) if error.status >= 500 else None
+
+
+def _record(
+    *,
+    came: tuple[float, str],
+    caller: str | None,
+    route: str | None,
+    asked: tuple[str | None, float | None],
+    status: int,
+    refusal: EdgewiseError | None,
+    fault: Fault | None,
+    took: float,
+    is_stream: bool,
+    usage: Usage | None,
+) -> Record:
+    """
+    Note what is known when the answer is.
+
+    Args:
+        came: When, and by what name.
+        asked: Which model answered, and how many seconds that took.
+    """
+    model, model_took = asked
+    if isinstance(refusal, UpstreamError):
+        model = refusal.model
+    if model_took is None and refusal is not None:
+        model_took = refusal.model_took
+    return Record(
+        time=word_time(came[0]),
+        id=came[1],
+        caller=caller,
+        route=route,
+        model=model,
+        status=status,
+        code=refusal.code if refusal else None,
+        upstream_code=refusal.upstream_code if refusal else None,
+        ms=milliseconds(took),
+        model_ms=None if model_took is None else milliseconds(model_took),
+        stream=is_stream,
+        usage=count(usage),
+        fault=fault or UNSET,
+    )
 
 
 def _name(request: Request) -> str:
@@ -133,10 +231,10 @@ def _name(request: Request) -> str:
     return next((name for name in names if _WELL_FORMED_ID.fullmatch(name)), request.id)
 
 
-def _word_timing(took: float, model_took: float) -> str:
+def _word_timing(record: Record) -> str:
     """Tell of the time that Workers AI took to begin its answer, and of the rest."""
-    own = milliseconds(took - model_took)
-    return f"model;dur={milliseconds(model_took)}, edgewise;dur={own}"
+    model_ms = record.model_ms or 0.0
+    return f"model;dur={model_ms}, edgewise;dur={round(record.ms - model_ms, 1)}"
 
 
 def _is_reconnecting(request: Request, route: Route) -> bool:
@@ -149,7 +247,7 @@ def _tell(request: Request, route: Route, settings: Settings) -> Reply:
         case Job.HEALTH:
             return health_reply(VERSION, settings.default_model)
         case Job.OPENAPI:
-            return openapi_reply()
+            return openapi_reply(settings.path_prefix)
         case Job.OPENAI_MODELS:
             return models_reply(settings.models)
         case Job.OPENAI_MODEL:

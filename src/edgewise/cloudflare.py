@@ -4,7 +4,7 @@ Cloudflare's REST API, as far as it runs and lists text models: the envelope.
 Source: developers.cloudflare.com/workers-ai/get-started/rest-api/
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -85,8 +85,8 @@ class Search(msgspec.Struct, frozen=True):
     task: _Text | None = None
     search: _Text | None = None
     author: _Text | None = None
-    source: _Text | None = None
-    hide_experimental: _Text | None = None
+    source: Annotated[str | int, Meta(description="a number")] | None = None
+    hide_experimental: Annotated[str | bool, Meta(description="true or false")] | None = None
     page: Annotated[int, Meta(ge=1, description="an integer of 1 or more")] = 1
     per_page: Annotated[int, Meta(ge=1, le=1000, description="an integer from 1 to 1000")] = 50
 
@@ -123,15 +123,30 @@ def search_reply(models: Mapping[str, Model], query: str) -> Reply:
     Raises:
         BadRequest: Names what is wrong with it.
     """
-    document = read_query(query, Search.__struct_fields__)
-    search = decode(document, _SEARCH, _EXPECTED, BadRequest)
+    listed, info = find_models(models, read_query(query, Search.__struct_fields__), "query")
+    body = Envelope(listed, success=True, errors=[], messages=[], result_info=info)
+    return json_reply(200, body, {})
+
+
+def find_models(
+    models: Mapping[str, Model], document: bytes, name: str
+) -> tuple[Sequence[ListedModel], Page]:
+    """
+    Find the models of the catalogue that are asked for.
+
+    Args:
+        document: A JSON object; see Search. Untrusted.
+        name: What the document itself is called.
+
+    Raises:
+        BadRequest: Names what is wrong with it.
+    """
+    search = decode(document, _SEARCH, _EXPECTED, BadRequest, name=name)
     wanted = [model for model in models.values() if _is_wanted(model, search)]
     start = (search.page - 1) * search.per_page
     shown = wanted[start : start + search.per_page]
     info = Page(len(shown), search.page, search.per_page, len(wanted))
-    listed = [_list(model) for model in shown]
-    body = Envelope(listed, success=True, errors=[], messages=[], result_info=info)
-    return json_reply(200, body, {})
+    return [_list(model) for model in shown], info
 
 
 def error_in_envelope(error: EdgewiseError, headers: Mapping[str, str]) -> Reply:
@@ -147,7 +162,7 @@ def _is_wanted(model: Model, search: Search) -> bool:
         (search.task or _TEXT_GENERATION).casefold() == _TEXT_GENERATION.casefold()
         and (search.search or "").casefold() in model.id.casefold()
         and search.author in (None, *author)
-        and search.source in (None, str(_SOURCE))
+        and search.source in (None, _SOURCE, str(_SOURCE))
     )
 
 

@@ -1,10 +1,12 @@
 """What enters and leaves the corridor: plain values, no JavaScript."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from .endings import Usage
+from .errors import EdgewiseError
 
 
 class Body(Protocol):
@@ -46,6 +48,36 @@ class Request:
     origin: str
     headers: Mapping[str, str]
     body: Body
+    id: str
+    received_at: float
+
+
+class Method(Enum):
+    """What other Workers may call."""
+
+    RUN = "run"
+    GENERATE = "generate"
+    MODELS = "models"
+
+
+NO_JSON = ""  # in place of a text: the value was none that JSON can hold
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """
+    A call of another Worker over RPC, or of the one that we are a library of.
+
+    Attributes:
+        arguments: JSON texts; None for undefined, or NO_JSON.
+        props: JSON text of what the service binding says about its caller.
+        id: New for each call: letters, digits and hyphens.
+        received_at: Seconds since 1970, UTC.
+    """
+
+    method: Method
+    arguments: Sequence[str | None]
+    props: str
     id: str
     received_at: float
 
@@ -121,3 +153,7 @@ class Reply:
     headers: Mapping[str, str]
     body: str | Stream | Preceded | Rewritten | None
     usage: Usage | None = None
+
+
+# What goes back over RPC: a value as JSON text, a stream, a whole response, or an error to throw.
+Returned = str | Stream | Reply | EdgewiseError

@@ -1,7 +1,7 @@
 """The door between Python and JavaScript: the one module that knows both."""
 
 from asyncio import wait_for
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from time import perf_counter, time
 from typing import Any
@@ -10,6 +10,7 @@ import msgspec
 from js import (
     JSON,
     AbortSignal,
+    Error,
     Object,
     Promise,
     Response,
@@ -20,8 +21,8 @@ from js import (
     crypto,
     fetch,
 )
-from pyodide.ffi import JsException, create_proxy, to_js
-from workers import import_from_javascript
+from pyodide.ffi import JsException, create_once_callable, create_proxy, to_js
+from workers import WorkerEntrypoint, import_from_javascript
 
 from .access import Jwk
 from .app import Platform
@@ -33,9 +34,21 @@ from .errors import (
     RateLimitUnavailable,
     UpstreamError,
 )
-from .exchange import Preceded, Reply, Request, Rewriter, Rewritten, Stream
+from .exchange import (
+    NO_JSON,
+    Call,
+    Method,
+    Preceded,
+    Reply,
+    Request,
+    Returned,
+    Rewriter,
+    Rewritten,
+    Stream,
+)
 from .inference import Answer
 from .records import Record, end, find_fault, word_point, word_record
+from .rpc import word_error
 from .settings import NAMES
 
 _FIRST_READ_BYTES = 65_536  # most bodies are read in one step
@@ -63,9 +76,20 @@ def read_variables() -> str:
     return f"{{{','.join(texts)}}}"
 
 
+def _bare(request: Any) -> Any:
+    """Take off what the SDK puts around a Request, whose method it knows from a list."""
+    return getattr(request, "js_object", request)
+
+
+def path_of(request: Any) -> str:
+    """Tell a request's path, percent-encoded."""
+    url: str = _bare(request).url
+    return "/" + url.partition("://")[2].partition("/")[2].partition("?")[0]
+
+
 def read_request(request: Any, body: "RequestBody") -> Request:
     """Read all of a request but its body."""
-    inner = request.js_object  # request.method raises KeyError for a method Python does not list
+    inner = _bare(request)
     url: str = inner.url
     scheme, _, rest = url.partition("://")
     host, _, rest = rest.partition("/")
@@ -82,10 +106,10 @@ def read_request(request: Any, body: "RequestBody") -> Request:
 
 
 class RequestBody:
-    """The body of the SDK's Request."""
+    """The body of a request."""
 
     def __init__(self, request: Any) -> None:
-        self._stream = request.js_object.body
+        self._stream = _bare(request).body
         self._is_read = not self._stream
 
     async def read(self, limit: int) -> bytes:
@@ -127,11 +151,19 @@ class RequestBody:
 
 
 class WorkersAi:
-    """The binding to Workers AI, an inference.Ai."""
+    """
+    The binding to Workers AI, an inference.Ai.
+
+    Args:
+        binding: As it is, or in what the SDK puts around it; None for the one named AI.
+    """
+
+    def __init__(self, binding: Any) -> None:
+        self._binding = getattr(binding, "_binding", binding)
 
     async def run(self, model: str, inputs: str, *, reject_if_busy: bool) -> Answer:
         """See inference.Ai."""
-        binding = getattr(_env(), "AI", None)
+        binding = getattr(_env(), "AI", None) if self._binding is None else self._binding
         if binding is None:
             raise Misconfigured("AI: expected the binding to Workers AI, got nothing")
         try:
@@ -203,9 +235,9 @@ class Web:
         return bool(verified)
 
 
-def platform() -> Platform:
-    """Gather what the corridor needs of the platform."""
-    return Platform(WorkersAi(), RateLimits(), Web(), perf_counter)
+def platform(binding: Any = None) -> Platform:
+    """Gather what the corridor needs of the platform, Workers AI by this binding or by its name."""
+    return Platform(WorkersAi(binding), RateLimits(), Web(), perf_counter)
 
 
 def write_down(record: Record) -> None:
@@ -215,6 +247,85 @@ def write_down(record: Record) -> None:
     if analytics is not None:
         with suppress(JsException, AttributeError):  # no answer is worth less for it
             analytics.writeDataPoint(JSON.parse(word_point(record)))
+
+
+class Entrypoint(WorkerEntrypoint):  # type: ignore[misc]  # the SDK has no types outside workerd
+    """
+    An entrypoint of which nothing can be called but the public methods of its class.
+
+    The runtime asks the instance for whatever name a caller thinks of: for those that Python gives
+    to every object, through which its env can be had, and for those of Pyodide's proxy.
+    """
+
+    def __getattribute__(self, name: str) -> Any:
+        if name.startswith("_") or name == "then":  # which tells that something can be awaited
+            raise AttributeError(name)
+        if any(name in vars(kind) for kind in type(self).__mro__):
+            return super().__getattribute__(name)
+        return lambda *_arguments: _throw("TypeError", f"Method {name} does not exist")
+
+
+def leave(value: Any) -> Any:
+    """
+    Convert nothing: in place of the SDK's conversions, which the runtime calls for RPC.
+
+    They would turn every argument into Python's objects first, and where that fails, too deep or
+    too odd, the caller would be shown Python's traceback.
+    """
+    return value
+
+
+def read_call(method: Method, arguments: Sequence[Any], entrypoint: Entrypoint) -> Call:
+    """Read a call over RPC."""
+    props = JSON.stringify(object.__getattribute__(entrypoint, "ctx").props)
+    return name_call(method, [_word(argument) for argument in arguments], props or "{}")
+
+
+def name_call(method: Method, arguments: Sequence[str | None], props: str) -> Call:
+    """Give a call its name and time; all else is exchange.Call's."""
+    return Call(method, arguments, props, crypto.randomUUID(), time())
+
+
+def _word(argument: Any) -> str | None:
+    try:
+        text: str | None = JSON.stringify(argument)
+    except JsException:  # a bigint, or what holds itself
+        return NO_JSON
+    return text
+
+
+def to_rpc(returned: Returned) -> Any:
+    """Give back a value, a stream, a Response, or throw an error."""
+    match returned:
+        case str():
+            return JSON.parse(returned)
+        case Stream(handle):
+            return handle
+        case Reply(body=Stream(handle)):
+            return _respond(returned, handle)
+        case Reply():
+            return _respond(returned, returned.body)
+    return _throw(type(returned).__name__, word_error(returned), returned.code)
+
+
+def _throw(name: str, message: str, code: str | None = None) -> Any:
+    """
+    Make what rejects the promise that it is returned to.
+
+    Whatever Python raises, JavaScript's errors too, reaches the caller as a PythonError with all of
+    Python's traceback. So it is JavaScript that rejects, once it asks for what this will become.
+    """
+    error = Error.new(message)
+    error.name = name
+    if code is not None:
+        error.code = code
+
+    def then(_resolve: Any, reject: Any) -> None:
+        reject(error)
+
+    thrown = JSON.parse("{}")
+    thrown.then = create_once_callable(then)
+    return thrown
 
 
 def to_response(reply: Reply, record: Record) -> Any:
@@ -234,6 +345,10 @@ def to_response(reply: Reply, record: Record) -> Any:
             body = _Rewriting(rewriter, record).pipe(stream.handle)
         case _:
             body = reply.body
+    return _respond(reply, body)
+
+
+def _respond(reply: Reply, body: Any) -> Any:
     init = msgspec.json.encode({"status": reply.status, "headers": reply.headers}).decode()
     return Response.new(body, JSON.parse(init))
 

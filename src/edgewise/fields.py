@@ -67,6 +67,7 @@ def decode(
     expected: Mapping[str, str],
     refuse: type[EdgewiseError],
     max_depth: int = MAX_DEPTH,
+    name: str = "body",
 ) -> T:
     """
     Decode and validate untrusted JSON in one pass.
@@ -76,16 +77,17 @@ def decode(
         expected: Descriptions by path; the empty path stands for the document itself.
         refuse: What to raise, with the field's path as `param`.
         max_depth: Levels that it may be nested, at most MAX_DEPTH.
+        name: What the document itself is called.
     """
     if not document:
-        raise refuse(f"body: expected {expected['']}, got nothing")
+        raise refuse(f"{name}: expected {expected['']}, got nothing")
     if is_too_deep(document, max_depth):
-        raise refuse(f"body: expected JSON nested at most {max_depth} levels deep")
+        raise refuse(f"{name}: expected JSON nested at most {max_depth} levels deep")
     try:
         document.decode()  # the decoder passes over names that it does not know
     except UnicodeDecodeError as error:
-        raise refuse("body: expected UTF-8") from error
-    return decode_checked(document, decoder, expected, refuse)
+        raise refuse(f"{name}: expected UTF-8") from error
+    return decode_checked(document, decoder, expected, refuse, name)
 
 
 def decode_checked(
@@ -93,17 +95,18 @@ def decode_checked(
     decoder: msgspec.json.Decoder[T],
     expected: Mapping[str, str],
     refuse: type[EdgewiseError],
+    name: str = "body",
 ) -> T:
     """Decode once more, into something else, what decode took."""
     try:
         return decoder.decode(document)
     except msgspec.ValidationError as error:
-        path, message = _explain(error, document, expected)
+        path, message = _explain(error, document, expected, name)
         raise refuse(message, param=path or None) from error
     except msgspec.DecodeError as error:
         at = _BYTE.search(str(error))
         where = f", it breaks near byte {at['byte']}" if at else ""
-        raise refuse(f"body: expected valid JSON{where}") from error
+        raise refuse(f"{name}: expected valid JSON{where}") from error
 
 
 def read_query(query: str, known: Container[str]) -> bytes:
@@ -208,7 +211,7 @@ def _drop_strings(skeleton: bytes) -> bytes:
 
 
 def _explain(
-    error: msgspec.ValidationError, document: bytes, expected: Mapping[str, str]
+    error: msgspec.ValidationError, document: bytes, expected: Mapping[str, str], name: str
 ) -> tuple[str, str]:
     reason = str(error)
     at = _PATH.search(reason)
@@ -222,7 +225,7 @@ def _explain(
     # What is wrong inside a value of any shape is told of the field that holds it.
     while _place(path) not in expected:
         path, got = _LAST_STEP.sub("", path), "something else in it"
-    return path, f"{path or 'body'}: expected {expected[_place(path)]}, got {got}"
+    return path, f"{path or name}: expected {expected[_place(path)]}, got {got}"
 
 
 def _place(path: str) -> str:

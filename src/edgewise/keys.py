@@ -11,7 +11,8 @@ from .errors import Misconfigured
 ANONYMOUS = "anonymous"
 # What RFC 6750 lets a bearer token be made of, and long enough not to be guessed.
 KEY = r"[A-Za-z0-9._~+/-]{16,256}={0,2}"
-_ENTRY = re.compile(rf"(?P<caller>[A-Za-z0-9._-]{{1,64}}):(?P<key>{KEY})")
+CALLER = r"[A-Za-z0-9._-]{1,64}"
+_ENTRY = re.compile(rf"(?P<caller>{CALLER}):(?P<key>{KEY})")
 _EXPECTED = (
     "expected entries `name:key` between white space, a name of at most 64 letters, digits, dots,"
     " hyphens and underscores, a key of 16 to 256 characters as `make key` makes it"

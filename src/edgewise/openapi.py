@@ -59,8 +59,13 @@ _HEADERS = {
 
 
 @cache
-def describe() -> str:
-    """Describe the API, once."""
+def describe(path_prefix: str = "") -> str:
+    """
+    Describe the API, once.
+
+    Args:
+        path_prefix: What every path begins with.
+    """
     paths: dict[str, Json] = {}
     for path, jobs in ROUTES.items():
         paths[path] = {
@@ -79,16 +84,17 @@ def describe() -> str:
                 " three dialects: its own, Cloudflare's REST API, and OpenAI's.",
                 "license": {"name": "MIT", "identifier": "MIT"},
             },
-            "servers": [{"url": "/"}],
+            "servers": [{"url": path_prefix or "/"}],
             "paths": paths,
             "components": {"schemas": _schemas(), "securitySchemes": _SECURITY},
         }
     )
 
 
-def openapi_reply() -> Reply:
+def openapi_reply(path_prefix: str) -> Reply:
     """Answer with the description."""
-    return Reply(200, {"content-type": JSON, "cache-control": "no-cache"}, describe())
+    headers = {"content-type": JSON, "cache-control": "no-cache"}
+    return Reply(200, headers, describe(path_prefix))
 
 
 # Which of them let in, and whether anybody is, is the deployment's to say.

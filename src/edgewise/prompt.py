@@ -56,21 +56,22 @@ class Generation:
     ignored: Sequence[str] = ()
 
 
-def parse(document: bytes, model: str | None, settings: Settings) -> Generation:
+def parse(document: bytes, model: str | None, settings: Settings, name: str = "body") -> Generation:
     """
-    Read a native body.
+    Read a native body, or the inputs of a call.
 
     Args:
         document: `{"prompt"}`, `{"prompt", "raw": true}` or `{"messages"}`, each with any of
             the other fields of Inputs. Untrusted.
         model: The public id that the path names.
+        name: What the document itself is called.
 
     Raises:
         BadRequest: Names the field, what was expected there and what came.
         UnknownModel: There is no such model.
         ContextLengthExceeded: It does not fit into the model's context window.
     """
-    inputs = decode(document, _DECODER, EXPECTED, BadRequest, settings.max_json_depth)
+    inputs = decode(document, _DECODER, EXPECTED, BadRequest, settings.max_json_depth, name)
     refuse_twice(document, NAMES)
     names = unknown_fields(document, FIELDS)
     return generate(inputs, model, settings, ignored=find_ignored(names, document, inputs))

@@ -93,9 +93,25 @@ def run_reply(generation: Generation, outcome: Outcome) -> Reply:
     """
     if isinstance(outcome.body, Stream):
         return Reply(200, stream_headers(generation, outcome), outcome.body)
-    answer, reason, truncated = understand(outcome.model, outcome.body, generation.max_tokens)
-    body = CompletionBody(
-        model=outcome.model,
+    body = complete(outcome.model, outcome.body, generation.max_tokens)
+    return json_reply(200, body, common_headers(generation, outcome), read_usage(body.usage))
+
+
+def complete(model: str, document: str, max_tokens: int) -> CompletionBody:
+    """
+    Word a whole answer as ours.
+
+    Args:
+        model: The id that ran.
+        document: JSON, as Workers AI answered.
+        max_tokens: Tokens, the limit that it ran under.
+
+    Raises:
+        UpstreamError: The JSON is none that Workers AI documents.
+    """
+    answer, reason, truncated = understand(model, document, max_tokens)
+    return CompletionBody(
+        model=model,
         response=answer.text,
         usage=answer.usage,
         finish_reason=reason,
@@ -103,7 +119,6 @@ def run_reply(generation: Generation, outcome: Outcome) -> Reply:
         reasoning=answer.reasoning or UNSET,
         tool_calls=answer.calls or UNSET,
     )
-    return json_reply(200, body, common_headers(generation, outcome), read_usage(answer.usage))
 
 
 def listen_reply(generation: Generation, outcome: Outcome, last_event_id: str) -> Reply:

@@ -94,19 +94,41 @@ def dialect_of(path: str) -> Dialect:
     return Dialect.CLOUDFLARE if path.startswith("/client/v4") else Dialect.NATIVE
 
 
-def resolve(method: str, path: str) -> Route:
+def strip(path: str, prefix: str) -> str:
+    """
+    Take away what every path begins with.
+
+    Args:
+        path: Percent-encoded.
+        prefix: Such as `/ai`; empty for nothing.
+
+    Raises:
+        NotFound: The path is not below it.
+    """
+    if not is_below(path, prefix):
+        raise NotFound(f"path: expected one that begins with {prefix}/")
+    return path[len(prefix) :]
+
+
+def is_below(path: str, prefix: str) -> bool:
+    """Tell whether a path is below a prefix; one is below no prefix at all."""
+    return path.startswith(f"{prefix}/")
+
+
+def resolve(method: str, path: str, prefix: str = "") -> Route:
     """
     Find the job for a request.
 
     Args:
         method: As sent.
         path: Percent-encoded.
+        prefix: What was taken away from it, to be told with the paths that there are.
 
     Raises:
         NotFound: No such path.
         MethodNotAllowed: The path takes other methods; they are in the header `allow`.
     """
-    place, model = _find(path)
+    place, model = _find(path, prefix)
     jobs = ROUTES[place]
     job = jobs.get(method)
     if job is None:
@@ -125,7 +147,7 @@ def methods_of(path: str) -> Sequence[str]:
     return [*ROUTES[_find(path)[0]]]
 
 
-def _find(path: str) -> tuple[str, str | None]:
+def _find(path: str, prefix: str = "") -> tuple[str, str | None]:
     """Find a path's place in ROUTES, and the model that it names."""
     if path in ROUTES and "{" not in path:
         return path, None
@@ -134,4 +156,4 @@ def _find(path: str) -> tuple[str, str | None]:
         if match:
             model = match.groupdict().get("model")
             return place, None if model is None else unquote(model)
-    raise NotFound("path: expected one of " + ", ".join(ROUTES))
+    raise NotFound("path: expected one of " + ", ".join(prefix + place for place in ROUTES))

@@ -50,16 +50,46 @@ _Texts = Annotated[
 _Most = Annotated[int, Meta(ge=1, description="an integer of 1 or more")]
 
 
+_LLAMA = "@cf/meta/llama-3.1-8b-instruct"
+# What wrangler.toml has, for those who have this package alone.
+_CATALOGUE = (
+    Model(
+        _LLAMA,
+        served_by=[f"{_LLAMA}-fast", f"{_LLAMA}-fp8", _LLAMA],
+        context_window=128_000,
+        capabilities=["tools", "json_mode"],
+    ),
+    Model(
+        f"{_LLAMA}-fast",
+        served_by=[f"{_LLAMA}-fast"],
+        context_window=128_000,
+        capabilities=["tools", "json_mode"],
+    ),
+    Model(
+        f"{_LLAMA}-fp8",
+        served_by=[f"{_LLAMA}-fp8"],
+        context_window=32_000,
+        capabilities=["tools"],
+    ),
+)
+
+
 class Variables(msgspec.Struct, frozen=True):
     """The variables and secrets as they stand in wrangler.toml, .dev.vars and the dashboard."""
 
-    MODELS: Annotated[list[Model], Meta(min_length=1, description="an array of 1 model or more")]
+    MODELS: Annotated[
+        list[Model], Meta(min_length=1, description="an array of 1 model or more")
+    ] = msgspec.field(default_factory=lambda: [*_CATALOGUE])
     API_KEYS: _Text = ""
     ACCESS_TEAM: _Text = ""
     ACCESS_AUD: _Text = ""
     ALLOW_ANONYMOUS: _Switch = False
     ALLOWED_HOSTS: _Texts = ""
     ALLOWED_ORIGINS: _Texts = ""
+    PATH_PREFIX: Annotated[
+        str,
+        Meta(pattern=r"^((/[A-Za-z0-9._~-]+)+)?\Z", description="a path such as /ai, or nothing"),
+    ] = ""
     RATE_LIMIT_PERIOD_S: Annotated[Literal[10, 60], Meta(description="10 or 60")] = 60
     RATE_LIMIT_ON_FAILURE: Annotated[
         Literal["closed", "open"], Meta(description='"closed" or "open"')
@@ -111,6 +141,7 @@ class Settings:
         allows_anonymous: Whether who has neither is let in, too.
         allowed_hosts: Names that a request may be sent to; any where there are none.
         allowed_origins: Origins whose pages may read the answers, or ANY_ORIGIN.
+        path_prefix: What every path begins with; empty for nothing.
         rate_limit_period_s: Seconds, the period of the rate limits' bindings.
         is_open_without_limits: Whether to go on when those fail.
         max_body_bytes: The longest body that is read.
@@ -131,6 +162,7 @@ class Settings:
     allows_anonymous: bool
     allowed_hosts: Sequence[str]
     allowed_origins: Sequence[str]
+    path_prefix: str
     rate_limit_period_s: int
     is_open_without_limits: bool
     max_body_bytes: int
@@ -178,6 +210,7 @@ def read_settings(variables: str) -> Settings:
         allows_anonymous=checked.ALLOW_ANONYMOUS,
         allowed_hosts=_read_list("ALLOWED_HOSTS", checked.ALLOWED_HOSTS, _HOST),
         allowed_origins=_read_list("ALLOWED_ORIGINS", checked.ALLOWED_ORIGINS, _ORIGIN),
+        path_prefix=checked.PATH_PREFIX,
         rate_limit_period_s=checked.RATE_LIMIT_PERIOD_S,
         is_open_without_limits=checked.RATE_LIMIT_ON_FAILURE == "open",
         max_body_bytes=checked.MAX_BODY_BYTES,

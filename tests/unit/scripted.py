@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from edgewise.access import Jwk
-from edgewise.app import Platform, handle
+from edgewise.app import Platform, call, handle
 from edgewise.errors import AccessUnavailable, BodyTooLarge, RateLimitUnavailable
-from edgewise.exchange import Reply, Request
+from edgewise.exchange import Call, Method, Reply, Request, Returned
 from edgewise.inference import Answer
 from edgewise.records import Record
 
@@ -192,6 +192,16 @@ class Corridor:
     ) -> Reply:
         """Post a JSON document."""
         return self.request("POST", path, TextBody(json.dumps(document).encode()), headers=headers)
+
+    def call(
+        self, method: Method, *arguments: str | None, props: str = "{}", now: float = NOW
+    ) -> Returned:
+        """Make a call over RPC with these JSON texts."""
+        asked = Call(method, arguments, props, "a-call", now)
+        platform = Platform(self.ai, self.limits, self.web, self._tick)
+        returned, record = asyncio.run(call(asked, self.variables, platform))
+        self.records.append(record)
+        return returned
 
     def _tick(self) -> float:
         return self.ticks.pop(0) if self.ticks else 0.0

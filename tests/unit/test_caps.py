@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from edgewise.app import Platform, handle
-from edgewise.exchange import Request
+from edgewise.app import Platform, call, handle
+from edgewise.exchange import Call, Method, Request
 from tests.caps import (
     MOST_CHARACTERS,
     MOST_MESSAGES,
@@ -19,6 +19,7 @@ from tests.caps import (
     cases,
     judge,
 )
+from tests.hostile import MODEL
 from tests.unit.scripted import NOW, ScriptedAi, ScriptedLimits, ScriptedWeb, TextBody, completion
 from tests.unit.test_house import WRANGLER
 
@@ -84,3 +85,35 @@ def test_no_request_makes_workers_ai_receive_what_is_switched_off() -> None:
         assert all(turn["role"] != "system" for turn in turns)
         assert not each.get("raw")
         assert "prompt" not in each
+
+
+def test_no_call_makes_workers_ai_receive_more_than_a_cap_allows() -> None:
+    variables = json.dumps({**WRANGLER.variables, **SMALL})
+    kinds: Counter[str] = Counter()
+    received: list[dict[str, Any]] = []
+
+    async def ask() -> None:
+        asked = [case for case in cases(7, CASES) if case.path.startswith("/run")]
+        for number, case in enumerate(asked):
+            ai = ScriptedAi([ANSWER])
+            platform = Platform(ai, ScriptedLimits(), ScriptedWeb(), lambda: 0.0)
+            inputs = case.body.decode("utf-8", "replace")
+            if number % 2:
+                made = Call(Method.GENERATE, [inputs], "{}", "an-id", NOW)
+            else:
+                made = Call(Method.RUN, [json.dumps(MODEL), inputs], "{}", "an-id", NOW)
+            returned, record = await call(made, variables, platform)
+            kinds[type(returned).__name__] += 1
+            assert record.status < 500
+            for model, given in ai.asked:
+                received.append(json.loads(json.dumps(given)))
+                judge(model, dict(given), {})
+
+    asyncio.run(ask())
+
+    assert kinds.keys() == {"str", "BadRequest", "UnknownModel", "BodyTooLarge"}
+    assert 0.1 * kinds.total() < kinds["str"] == len(received) < 0.9 * kinds.total()
+    assert MOST_MESSAGES in {len(each.get("messages", [])) for each in received}
+    assert MOST_TOKENS in {each["max_tokens"] for each in received}
+    assert MOST_TOOLS in {len(each.get("tools", [])) for each in received}
+    assert MOST_CHARACTERS in {len(each.get("prompt", "")) for each in received}

@@ -15,6 +15,7 @@ from tests.unit.scripted import (
     completion,
     error_of,
     refusal,
+    variables,
 )
 
 USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
@@ -237,3 +238,57 @@ def test_answer_without_a_model_tells_how_long_we_took(corridor: Corridor) -> No
     reply = corridor.request("GET", "/health")
 
     assert reply.headers["server-timing"] == "model;dur=0.0, edgewise;dur=2.0"
+
+
+@pytest.mark.parametrize("path", ["/ai/health", "/ai/openapi.json", "/ai/v1/models"])
+def test_every_path_begins_with_the_prefix(corridor: Corridor, path: str) -> None:
+    corridor.variables = variables(PATH_PREFIX="/ai")
+
+    assert corridor.request("GET", path).status == 200
+
+
+@pytest.mark.parametrize("path", ["/health", "/aihealth", "/ai", "/AI/health", "/", "/v1/models"])
+def test_path_without_the_prefix_is_404(corridor: Corridor, path: str) -> None:
+    corridor.variables = variables(PATH_PREFIX="/ai")
+
+    reply = corridor.request("GET", path)
+
+    assert reply.status == 404
+    assert error_of(reply)["message"] == "path: expected one that begins with /ai/"
+
+
+def test_unknown_path_below_the_prefix_is_told_the_whole_paths(corridor: Corridor) -> None:
+    corridor.variables = variables(PATH_PREFIX="/ai")
+
+    reply = corridor.request("GET", "/ai/ai/health")
+
+    assert reply.status == 404
+    assert "path: expected one of /ai/health, /ai/openapi.json" in error_of(reply)["message"]
+
+
+def test_dialect_of_a_path_does_not_depend_on_the_prefix(corridor: Corridor) -> None:
+    corridor.variables = variables(PATH_PREFIX="/v1")
+
+    native = corridor.request("POST", "/v1/run", TextBody(b"{"))
+    openai = corridor.request("POST", "/v1/v1/chat/completions", TextBody(b"{"))
+
+    assert "type" not in error_of(native)
+    assert error_of(openai)["type"] == "invalid_request_error"
+
+
+def test_preflight_finds_the_path_below_the_prefix(corridor: Corridor) -> None:
+    corridor.variables = variables(PATH_PREFIX="/ai", ALLOWED_ORIGINS="https://page.example")
+    headers = {"origin": "https://page.example", "access-control-request-method": "POST"}
+
+    reply = corridor.request("OPTIONS", "/ai/run", headers=headers)
+
+    assert reply.status == 204
+    assert reply.headers["access-control-allow-methods"] == "POST, GET"
+
+
+def test_log_names_the_route_without_the_prefix(corridor: Corridor) -> None:
+    corridor.variables = variables(PATH_PREFIX="/ai")
+
+    corridor.request("GET", "/ai/health")
+
+    assert corridor.records[-1].route == "GET /health"

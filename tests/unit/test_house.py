@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from edgewise import VERSION
 from edgewise.admission import BY_ADDRESS, BY_CALLER
@@ -72,9 +73,9 @@ def test_javascript_is_found_however_it_is_imported(source: str) -> None:
 
 
 @pytest.mark.parametrize("module", modules())
-def test_only_the_entrypoint_goes_through_the_door(module: str) -> None:
+def test_only_what_workers_call_goes_through_the_door(module: str) -> None:
     assert bool(re.search(r"import.*\bffi\b", (SOURCE / module).read_text("utf-8"))) == (
-        module == "entry.py"
+        module in ("entry.py", "edgewise/worker.py")
     )
 
 
@@ -121,7 +122,7 @@ def test_version_is_the_same_everywhere() -> None:
 
 def test_locks_hold_what_the_project_asks_for() -> None:
     asked = {
-        "worker.txt": PYPROJECT["project"]["dependencies"],
+        "worker.txt": PYPROJECT["tool"]["uv"]["constraint-dependencies"],
         "tools.txt": PYPROJECT["dependency-groups"]["tools"],
         "engine.txt": PYPROJECT["dependency-groups"]["engine"],
         "clients.txt": PYPROJECT["dependency-groups"]["clients"],
@@ -131,6 +132,16 @@ def test_locks_hold_what_the_project_asks_for() -> None:
         lock = (ROOT / "requirements" / name).read_text("utf-8")
         for requirement in requirements:
             assert f"{requirement} \\\n" in lock, f"make lock: {requirement} is not in {name}"
+
+
+def test_what_ships_is_what_the_package_asks_for() -> None:
+    asked = [Requirement(text) for text in PYPROJECT["project"]["dependencies"]]
+    pins = PYPROJECT["tool"]["uv"]["constraint-dependencies"]
+    versions = dict(pin.split("==") for pin in pins)
+
+    assert versions.keys() == {requirement.name for requirement in asked}
+    for requirement in asked:
+        assert versions[requirement.name] in requirement.specifier
 
 
 def test_locks_hold_a_hash_of_everything_that_the_registry_had() -> None:

@@ -7,7 +7,7 @@ from jsonschema import Draft202012Validator
 
 from edgewise import openapi
 from edgewise.routes import OPEN, ROUTES, Job, resolve
-from tests.unit.scripted import BASE, Corridor, body_of, completion
+from tests.unit.scripted import BASE, Corridor, body_of, completion, variables
 
 DOCUMENT = json.loads(openapi.describe())
 OPERATIONS = [
@@ -25,6 +25,13 @@ def test_description_is_served_and_is_made_once(corridor: Corridor) -> None:
     assert first.headers["content-type"] == "application/json"
     assert body_of(first)["openapi"] == "3.1.0"
     assert first.body is second.body
+
+
+def test_description_says_below_which_path_it_is(corridor: Corridor) -> None:
+    corridor.variables = variables(PATH_PREFIX="/ai")
+
+    assert DOCUMENT["servers"] == [{"url": "/"}]
+    assert body_of(corridor.request("GET", "/ai/openapi.json"))["servers"] == [{"url": "/ai"}]
 
 
 def test_description_has_every_route_and_no_other() -> None:

@@ -5,6 +5,7 @@ import pytest
 from edgewise.errors import Misconfigured
 from edgewise.models import serving
 from edgewise.settings import read_settings
+from tests.unit.test_house import WRANGLER
 
 TAG = "4714c1358e65fe4b408ad6d432a5f878"
 MODELS = [{"id": "public", "served_by": ["first", "second"]}, {"id": "other", "served_by": ["o"]}]
@@ -48,7 +49,6 @@ def test_body_cap_is_read(value: object) -> None:
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({}, "MODELS: expected an array of 1 model or more, got nothing"),
         ({"MODELS": "fast"}, "MODELS: expected valid JSON$"),
         ({"MODELS": 5}, "MODELS: expected an array of 1 model or more, got 5"),
         ({"MODELS": []}, "MODELS: expected an array of 1 model or more, got an empty array"),
@@ -225,3 +225,18 @@ def test_settings_are_read_anew_only_when_the_variables_have_changed() -> None:
 
     assert read_settings(first) is read_settings(first)
     assert (read_settings(other).max_tools, read_settings(first).max_tools) == (5, 64)
+
+
+def test_models_are_those_of_wrangler_toml_where_none_are_set() -> None:
+    assert read_settings("{}").models == read_settings(json.dumps(WRANGLER.variables)).models
+
+
+@pytest.mark.parametrize("prefix", ["", "/ai", "/a/b", "/v1.2_x~y-z"])
+def test_path_prefix_is_a_path(prefix: str) -> None:
+    assert read_settings(json.dumps({"PATH_PREFIX": prefix})).path_prefix == prefix
+
+
+@pytest.mark.parametrize("prefix", ["/", "ai", "/ai/", "//ai", "/a?b", "/a b", "/ai\n", "/é", 5])
+def test_path_prefix_that_is_no_path_is_refused(prefix: object) -> None:
+    with pytest.raises(Misconfigured, match="^PATH_PREFIX: expected a path such as /ai"):
+        read_settings(json.dumps({"PATH_PREFIX": prefix}))

@@ -3,8 +3,8 @@
 import gc
 from typing import Any
 
+import js
 from deployed import Default as Deployed  # type: ignore[import-not-found]  # entry.py, renamed
-from workers import Response
 
 from edgewise.chunks import Chunks
 
@@ -14,4 +14,4 @@ class Default(Deployed):  # type: ignore[misc]  # the SDK has no types outside w
         if not request.url.endswith("/alive"):
             return await super().fetch(request)
         gc.collect()
-        return Response(str(sum(isinstance(each, Chunks) for each in gc.get_objects())))
+        return js.Response.new(str(sum(isinstance(each, Chunks) for each in gc.get_objects())))

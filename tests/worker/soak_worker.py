@@ -7,7 +7,6 @@ from typing import Any
 import js
 import pyodide_js  # type: ignore[import-not-found]  # JavaScript, which is in workerd alone
 from deployed import Default as Deployed  # type: ignore[import-not-found]  # entry.py, renamed
-from workers import Response
 
 
 class Default(Deployed):  # type: ignore[misc]  # the SDK has no types outside workerd
@@ -22,4 +21,4 @@ class Default(Deployed):  # type: ignore[misc]  # the SDK has no types outside w
             "references": pyodide_js._module._hiwire_num_refs(),
             "wasm_bytes": pyodide_js._module.HEAP8.length,
         }
-        return Response(json.dumps(held))
+        return js.Response.new(json.dumps(held))

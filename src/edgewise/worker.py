@@ -1,0 +1,158 @@
+"""
+What a Python Worker does with this package: serve all of itself, a part, or call its functions.
+
+Their log lines and rate limits are those of the Worker that they run in.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from . import ffi
+from .app import call, handle
+from .errors import EdgewiseError
+from .exchange import NO_JSON, Call, Method, Returned, Stream
+from .routes import is_below
+from .rpc import UNNAMED
+from .settings import NAMES
+
+
+async def fetch(request: Any) -> Any:
+    """Answer a request by the variables and bindings of the Worker; JavaScript's Response."""
+    return await _fetch(request, ffi.read_variables(), None)
+
+
+async def serve(entrypoint: ffi.Entrypoint, method: Method, arguments: tuple[Any, ...]) -> Any:
+    """Answer a call over RPC by the variables and bindings of the Worker."""
+    received = ffi.read_call(method, arguments, entrypoint)
+    return ffi.to_rpc(await _call(received, ffi.read_variables(), None))
+
+
+async def mount(
+    request: Any, path: str, *, settings: Mapping[str, object] | None = None, ai: Any = None
+) -> Any:
+    """
+    Answer a request that is below a path of the Worker's own.
+
+    Args:
+        request: The SDK's, or JavaScript's.
+        path: Such as `/ai`; then `/ai/run` is what `/run` is to a deployment of its own.
+        settings: By the names of docs/configuration.md. Without any, nobody is let in. The
+            Worker's own variables are not looked at.
+        ai: The binding to Workers AI; that named AI, if None.
+
+    Returns:
+        JavaScript's Response; None for a request that is elsewhere.
+
+    Raises:
+        ValueError: The path is none, or there is no such setting.
+    """
+    if not path.startswith("/") or path.endswith("/"):
+        raise ValueError(f"path: expected one such as /ai, got {path!r}")
+    if not is_below(ffi.path_of(request), path):
+        return None
+    return await _fetch(request, _word_settings({**(settings or {}), "PATH_PREFIX": path}), ai)
+
+
+async def run(
+    model: str,
+    inputs: Mapping[str, object],
+    options: Mapping[str, object] | None = None,
+    *,
+    settings: Mapping[str, object] | None = None,
+    ai: Any = None,
+    caller: str = UNNAMED,
+) -> Any:
+    """
+    Run a model as env.AI.run does, with the checks and the models of a deployment.
+
+    Args:
+        options: `returnRawResponse`, `rejectIfBusy`.
+        settings, ai: As of mount.
+        caller: A name for the log, and for the rate limit.
+
+    Returns:
+        What Workers AI answered: a dict, or JavaScript's ReadableStream; or JavaScript's Response.
+
+    Raises:
+        EdgewiseError: Its `code` and `message` are those of docs/errors.md.
+        ValueError: There is no such setting.
+    """
+    given = [model, inputs] if options is None else [model, inputs, options]
+    return await _run(Method.RUN, given, settings, ai, caller)
+
+
+async def generate(
+    inputs: Mapping[str, object],
+    *,
+    settings: Mapping[str, object] | None = None,
+    ai: Any = None,
+    caller: str = UNNAMED,
+) -> Any:
+    """
+    Generate text; all else is as with run.
+
+    Returns:
+        A dict: `model`, `response`, `usage`, `finish_reason`, `truncated` as `POST /run` has them.
+    """
+    return await _run(Method.GENERATE, [inputs], settings, ai, caller)
+
+
+async def models(
+    search: Mapping[str, object] | None = None,
+    *,
+    settings: Mapping[str, object] | None = None,
+    caller: str = UNNAMED,
+) -> Any:
+    """List the models, as env.AI.models() does: a list of dicts."""
+    return await _run(Method.MODELS, [search], settings, None, caller)
+
+
+async def _fetch(request: Any, variables: str, ai: Any) -> Any:
+    body = ffi.RequestBody(request)
+    received = ffi.read_request(request, body)
+    reply, record = await handle(received, variables, ffi.platform(ai))
+    response = ffi.to_response(reply, record)
+    await body.drop_rest()
+    return response
+
+
+async def _call(received: Call, variables: str, ai: Any) -> Returned:
+    returned, record = await call(received, variables, ffi.platform(ai))
+    ffi.write_down(record)
+    return returned
+
+
+async def _run(
+    method: Method,
+    arguments: list[Any],
+    settings: Mapping[str, object] | None,
+    ai: Any,
+    caller: str,
+) -> Any:
+    props = msgspec.json.encode({"caller": caller}).decode()
+    received = ffi.name_call(method, [_word(argument) for argument in arguments], props)
+    returned = await _call(received, _word_settings(settings or {}), ai)
+    match returned:
+        case str():
+            return msgspec.json.decode(returned)
+        case Stream(handle):
+            return handle
+        case EdgewiseError():
+            raise returned
+    return ffi.to_rpc(returned)
+
+
+def _word(argument: Any) -> str:
+    try:
+        return msgspec.json.encode(argument).decode()
+    except (TypeError, ValueError, RecursionError):
+        return NO_JSON
+
+
+def _word_settings(settings: Mapping[str, object]) -> str:
+    for name in settings:
+        if name not in NAMES:
+            raise ValueError(f"settings: expected names of docs/configuration.md, got {name!r}")
+    return msgspec.json.encode(settings).decode()
