@@ -4,10 +4,14 @@ PYTHON ?= python3
 IN_VENV := .venv/bin/python
 PATHS := src local tests bench
 
-.PHONY: dev key access test soak check bench format deploy lock python prepare prepare-tests prepare-tools
+.PHONY: dev example key access test soak check bench format deploy lock python prepare prepare-tests prepare-tools
 
 dev: python
 	@$(PYTHON) local/dev.py
+
+# NAME is that of a folder of examples/, such as typescript.
+example: python
+	@$(PYTHON) local/example.py '$(NAME)'
 
 key: python
 	@$(PYTHON) local/keys.py
@@ -30,17 +34,18 @@ soak: prepare-tests
 	SOAK_REQUESTS=20000 SOAK_SECONDS=180 $(IN_VENV) -m pytest -s tests/worker/test_soak.py
 
 check: prepare-tools
-	.venv/bin/ruff format --check $(PATHS)
-	.venv/bin/ruff check $(PATHS)
+	.venv/bin/ruff format --check $(PATHS) examples
+	.venv/bin/ruff check $(PATHS) examples
 	.venv/bin/mypy $(PATHS)
 
 format: prepare-tools
-	.venv/bin/ruff check --fix $(PATHS)
-	.venv/bin/ruff format $(PATHS)
+	.venv/bin/ruff check --fix $(PATHS) examples
+	.venv/bin/ruff format $(PATHS) examples
 
 # Figures, not tests: ratios measured in one run.
 bench: prepare
 	PYTHONPATH=local $(IN_VENV) bench/local_streams.py
+	PYTHONPATH=local $(IN_VENV) -m bench.rpc
 
 deploy: prepare
 	@local/wrangler deploy --env=""
@@ -74,7 +79,8 @@ prepare: python
 	@$(PYTHON) local/prepare.py
 
 prepare-tests: python
-	@$(PYTHON) local/prepare.py tools npm vendor runtime engine clients
+	@$(PYTHON) local/prepare.py tools npm vendor runtime engine clients \
+	  typescript python-binding python-mounted
 
 prepare-tools: python
 	@$(PYTHON) local/prepare.py tools

@@ -8,23 +8,65 @@ import signal
 import socket
 import sys
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import prepare
 from runtime.process import Server
-from runtime.wrangler import start_wrangler
+from runtime.wrangler import LOCAL, start_wrangler
 
-_CURL = (
-    "curl {address}/run -d"
-    """ '{{"messages":[{{"role":"user","content":"Hello"}}],"stream":true}}'"""
-)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _POLL_S = 0.3
+_SOURCES = (".py", ".ts")
 _AI_READY = re.compile(r"Workers AI on (?P<address>\S+) \((?P<source>.+)\)")
 _OF_OUR_WORKERS_AI = ("AI_ENGINE", "AI_ENGINE_MODEL", "AI_REPLIES")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # What wrangler says at each reload: the modules in a box, and what it misses in the environment.
 _NOISE = re.compile(r"[│┌├└]|Attaching additional modules|\s*$")
+
+
+@dataclass(frozen=True)
+class Served:
+    """
+    What is served.
+
+    Attributes:
+        title: What it is called beside its address.
+        command: What people run to have it served.
+        trial: A command to try it with, where `{address}` stands for its address.
+        folder: The Worker's.
+        arguments: Of `wrangler dev`.
+        beside: The folders of Workers that run beside it.
+        steps: Of the set-up.
+    """
+
+    title: str
+    command: str
+    trial: str
+    folder: Path
+    arguments: Sequence[str] = LOCAL
+    beside: Sequence[Path] = ()
+    steps: Sequence[str] = prepare.TO_RUN
+
+    def changed_at(self) -> dict[str, int]:
+        """When each file was changed that wrangler reads."""
+        files: list[Path] = []
+        for folder in (self.folder, *self.beside):
+            files.append(folder / "wrangler.toml")
+            files += [file for file in (folder / "src").rglob("*") if file.suffix in _SOURCES]
+        return {str(file): file.stat().st_mtime_ns for file in files}
+
+
+EDGEWISE = Served(
+    title="Edgewise",
+    command="make dev",
+    trial=(
+        "curl {address}/run -d"
+        """ '{"messages":[{"role":"user","content":"Hello"}],"stream":true}'"""
+    ),
+    folder=prepare.ROOT,
+)
 
 
 class DevError(Exception):
@@ -35,9 +77,12 @@ class Stopped(Exception):
     """Somebody asked us to stop while we were starting."""
 
 
-def read_port(text: str) -> int:
+def read_port(text: str, command: str = EDGEWISE.command) -> int:
     """
     Read PORT.
+
+    Args:
+        command: What people run.
 
     Raises:
         DevError: It is not a port, or another program has it.
@@ -52,15 +97,15 @@ def read_port(text: str) -> int:
         except PermissionError as error:
             raise DevError(f"PORT: this user may not listen on {port}; try PORT=8787") from error
         except OSError as error:
-            raise port_taken(port) from error
+            raise port_taken(port, command) from error
     return port
 
 
-def port_taken(port: int) -> DevError:
+def port_taken(port: int, command: str) -> DevError:
     """Word that another program has the port."""
     return DevError(
         f"PORT: another program listens on {port} already.\n"
-        f"Stop it, or choose another port: make dev PORT={port % 65535 + 1}"
+        f"Stop it, or choose another port: {command} PORT={port % 65535 + 1}"
     )
 
 
@@ -108,9 +153,10 @@ def check_engine(variables: Mapping[str, str], ai_url: str | None) -> None:
 
 
 class Dev:
-    """Everything that `make dev` starts."""
+    """Everything that `make dev` starts, or `make example`."""
 
-    def __init__(self) -> None:
+    def __init__(self, served: Served) -> None:
+        self._served = served
         # Only this may be put to from a signal handler: an Event's lock is not reentrant.
         self._news: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._asked_to_stop = False
@@ -138,9 +184,9 @@ class Dev:
             self._check_ai()
             address = wrangler.address.replace("127.0.0.1", "localhost")
             print(
-                f"\nEdgewise      {address}\n"
+                f"\n{self._served.title:<14}{address}\n"
                 f"Workers AI    {ai_url} ({source})\n"
-                f"\nTry it:\n  {_CURL.format(address=address)}\n"
+                f"\nTry it:\n  {self._served.trial.replace('{address}', address)}\n"
                 "\nCtrl-C ends both.\n",
                 flush=True,
             )
@@ -182,11 +228,13 @@ class Dev:
             on_line=self._print,
             on_ready=self._tell,
             on_exit=self._tell,
+            arguments=self._served.arguments,
+            cwd=self._served.folder,
         )
         if not self._wait_for(wrangler):
             said = _COLOUR.sub("", wrangler.stop())
             if "Address already in use" in said:
-                raise port_taken(port)
+                raise port_taken(port, self._served.command)
             raise DevError(f"wrangler dev did not start. It said:\n{said}")
         return wrangler
 
@@ -204,7 +252,7 @@ class Dev:
         """Start wrangler again once its source has changed: it ends when that cannot be loaded."""
         assert self._wrangler is not None
         self._wrangler.stop()
-        seen = _changed_at()
+        seen = self._served.changed_at()
         print(
             "\nwrangler dev ended by itself; why stands above.\n"
             "It starts again when a file of src or wrangler.toml changes.\n",
@@ -222,7 +270,7 @@ class Dev:
                 return wrangler
 
     def _wait_for_a_change(self, seen: dict[str, int]) -> dict[str, int]:
-        while (now := _changed_at()) == seen:
+        while (now := self._served.changed_at()) == seen:
             with contextlib.suppress(queue.Empty):
                 self._news.get(timeout=_POLL_S)
             if self._asked_to_stop:
@@ -248,27 +296,21 @@ class Dev:
             self.ask_to_stop()  # nobody reads us any longer
 
 
-def _changed_at() -> dict[str, int]:
-    """When each file was changed that wrangler reads."""
-    files = [prepare.ROOT / "wrangler.toml", *(prepare.ROOT / "src").rglob("*.py")]
-    return {str(file): file.stat().st_mtime_ns for file in files}
-
-
 def _interrupt(*_signal: object) -> None:
     raise KeyboardInterrupt
 
 
-def main() -> int:
-    """Run `make dev`."""
+def serve(served: Served) -> int:
+    """Set up, serve, and stay until asked to stop; or say what is wrong."""
     for number in _SIGNALS:
         signal.signal(number, _interrupt)
     given = os.environ.get("AI_URL")
     try:
-        port = read_port(os.environ.get("PORT") or "8787")
+        port = read_port(os.environ.get("PORT") or "8787", served.command)
         ai_url = read_ai_url(given) if given else None
         check_engine(os.environ, ai_url)
-        prepare.set_up()
-        dev = Dev()
+        prepare.set_up(served.steps)
+        dev = Dev(served)
         for number in _SIGNALS:
             signal.signal(number, dev.ask_to_stop)
         dev.run(port, ai_url)
@@ -281,4 +323,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(serve(EDGEWISE))

