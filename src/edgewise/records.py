@@ -42,9 +42,9 @@ class Record(msgspec.Struct, frozen=True):
     Attributes:
         time: When it came in, ISO 8601 in UTC.
         id: What the header x-request-id told.
-        caller: Whose key it was, `access:` with an id, or `anonymous`; null for who was let in by
-            none of them, and where anybody may ask.
-        route: Such as `POST /run/{model}`; null where there is none.
+        caller: Whose key it was, `access:` with an id, or `anonymous`; over RPC whom the binding
+            names. Null for who was let in by none of them, and where anybody may ask.
+        route: Such as `POST /run/{model}` or `RPC run`; null where there is none.
         model: The id of Workers AI that was asked last; null where none was.
         status: HTTP status.
         code: Our code of the error; null where there was none.

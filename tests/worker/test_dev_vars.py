@@ -26,6 +26,7 @@ VARIABLES = {
     "ALLOW_ANONYMOUS": "false",
     "ALLOWED_HOSTS": "127.0.0.1, edge.example",
     "ALLOWED_ORIGINS": "https://friend.example\nhttps://other.example",
+    "PATH_PREFIX": "/ai",
     "RATE_LIMIT_PERIOD_S": "10",
     "RATE_LIMIT_ON_FAILURE": "open",
     "MAX_BODY_BYTES": "900",
@@ -117,7 +118,7 @@ def test_variable_takes_effect(
     status: int,
     told: str,
 ) -> None:
-    response = deployed.client.post("/run", json=body, headers=headers)
+    response = deployed.client.post("/ai/run", json=body, headers=headers)
 
     assert response.status_code == status
     assert told in f"{response.headers} {response.text}"
@@ -126,7 +127,7 @@ def test_variable_takes_effect(
 def test_period_of_the_rate_limit_takes_effect(deployed: Deployment) -> None:
     headers = {"x-api-key": f"{KEY}busy"}
 
-    response = deployed.client.post("/run", json={"prompt": "a"}, headers=headers)
+    response = deployed.client.post("/ai/run", json={"prompt": "a"}, headers=headers)
 
     assert response.status_code == 429
     assert 1 <= int(response.headers["retry-after"]) <= 10
@@ -135,7 +136,7 @@ def test_period_of_the_rate_limit_takes_effect(deployed: Deployment) -> None:
 def test_access_takes_effect(deployed: Deployment, issuer: Issuer) -> None:
     headers = {TOKEN: good_token(issuer, int(time.time()))}
 
-    response = deployed.client.post("/run", json={"prompt": "a"}, headers=headers)
+    response = deployed.client.post("/ai/run", json={"prompt": "a"}, headers=headers)
 
     assert response.status_code == 200
     assert deployed.record(response.headers["x-request-id"])["caller"] == f"access:{SUBJECT}"
@@ -144,7 +145,7 @@ def test_access_takes_effect(deployed: Deployment, issuer: Issuer) -> None:
 def test_system_prompt_takes_effect_as_it_stands_there(deployed: Deployment) -> None:
     deployed.ai.reset()
 
-    deployed.client.post("/run", json={"messages": [USER]}, headers=KEYED)
+    deployed.client.post("/ai/run", json={"messages": [USER]}, headers=KEYED)
 
     [inputs] = [json.loads(bytes(received.inputs)) for received in deployed.ai.received]
     assert inputs["messages"] == [{"role": "system", "content": SETTING}, USER]
