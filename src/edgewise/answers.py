@@ -4,6 +4,7 @@ What Workers AI answers, in every flavour it comes in: whole, or a frame of a st
 Native ones hold `response`, OpenAI-style ones `choices`, some models send both at once.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -147,6 +148,8 @@ def read_answer(document: bytes) -> Answer:
         document.decode()
     except UnicodeDecodeError:
         document = document.decode("utf-8", "replace").encode()
+    if b"\\ud" in document or b"\\uD" in document:
+        document = _ESCAPE.sub(_mend, document)
     try:
         answer = _ANSWER.decode(document)
     except msgspec.ValidationError:
@@ -168,6 +171,21 @@ def read_answer(document: bytes) -> Answer:
         is_failure=reason == _FAILED or _is_failure(answer, is_empty=is_empty),
         is_empty=is_empty,
     )
+
+
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)"
+)
+
+
+def _mend(escape: re.Match[bytes]) -> bytes:
+    """
+    Put the sign for what is no character into the place of half a surrogate pair.
+
+    JavaScript words it so when a text is cut amid an emoji.
+    """
+    is_half = len(escape[0]) == 6 and 0xD800 <= int(escape[0][2:], 16) <= 0xDFFF
+    return b"\\ufffd" if is_half else escape[0]
 
 
 def _is_failure(answer: _Answer, *, is_empty: bool) -> bool:

@@ -72,8 +72,8 @@ async def handle(request: Request, variables: str, platform: Platform) -> tuple[
     fault: Fault | None = None
     try:
         settings = read_settings(variables)
-        check_host(request, settings)
         request = replace(request, path=strip(request.path, settings.path_prefix))
+        check_host(request, settings)
         if is_preflight(request):
             reply = preflight_reply(request, settings)
         else:

@@ -1,6 +1,6 @@
 """What enters and leaves the corridor: plain values, no JavaScript."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -60,7 +60,19 @@ class Method(Enum):
     MODELS = "models"
 
 
-NO_JSON = ""  # in place of a text: the value was none that JSON can hold
+NO_JSON = ""  # in place of a text: the value is none that JSON can hold
+
+
+class Arguments(Protocol):
+    """A call's arguments that nobody has read yet."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
+
+    def read(self, index: int) -> str | None:
+        """Read one as JSON text; None for undefined, or NO_JSON."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +81,14 @@ class Call:
     A call of another Worker over RPC, or of the one that we are a library of.
 
     Attributes:
-        arguments: JSON texts; None for undefined, or NO_JSON.
+        arguments: Unread.
         props: JSON text of what the service binding says about its caller.
         id: New for each call: letters, digits and hyphens.
         received_at: Seconds since 1970, UTC.
     """
 
     method: Method
-    arguments: Sequence[str | None]
+    arguments: Arguments
     props: str
     id: str
     received_at: float

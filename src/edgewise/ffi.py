@@ -3,6 +3,7 @@
 from asyncio import wait_for
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from time import perf_counter, time
 from typing import Any
 
@@ -10,9 +11,12 @@ import msgspec
 from js import (
     JSON,
     AbortSignal,
+    Array,
     Error,
+    Map,
     Object,
     Promise,
+    Reflect,
     Response,
     TransformStream,
     Uint8Array,
@@ -21,7 +25,7 @@ from js import (
     crypto,
     fetch,
 )
-from pyodide.ffi import JsException, create_once_callable, create_proxy, to_js
+from pyodide.ffi import JsException, JsProxy, create_once_callable, create_proxy, to_js
 from workers import WorkerEntrypoint, import_from_javascript
 
 from .access import Jwk
@@ -36,6 +40,7 @@ from .errors import (
 )
 from .exchange import (
     NO_JSON,
+    Arguments,
     Call,
     Method,
     Preceded,
@@ -56,6 +61,9 @@ _NEXT_READ_BYTES = 1_048_576
 _DROP_S = 2.0
 _PATIENCE_MS = 5_000
 _HEADERS = msgspec.json.Decoder(dict[str, str])
+_NAMES = msgspec.json.encode(NAMES).decode()
+_VALUES = msgspec.json.Decoder(list[msgspec.Raw])
+_NULL = b"null"
 
 # Every call is of the same kind, because Ai keeps its options on itself across an await: calls of
 # two kinds at once could swap their results. It also keeps refusals from becoming exceptions.
@@ -63,16 +71,18 @@ _OPTIONS = '{"returnRawResponse":true}'
 _OPTIONS_IF_BUSY = '{"returnRawResponse":true,"rejectIfBusy":true}'
 
 
-def _env() -> Any:
+def read_env() -> Any:
+    """Find the Worker's variables and bindings. It takes a while: once for a request."""
     # The SDK's wrapper of self.env would convert each value once more.
     return import_from_javascript("cloudflare:workers").env
 
 
-def read_variables() -> str:
+def read_variables(env: Any) -> str:
     """Read the deployment's variables as one JSON text, for settings.read_settings."""
-    env = _env()
-    given = ((name, getattr(env, name, None)) for name in NAMES)
-    texts = (f'"{name}":{JSON.stringify(value)}' for name, value in given if value is not None)
+    # All in one step: each that crosses by itself takes some ten microseconds.
+    values = Array.from_(JSON.parse(_NAMES), Reflect.get.bind(None, env))
+    given = zip(NAMES, _VALUES.decode(JSON.stringify(values)), strict=True)
+    texts = (f'"{name}":{bytes(value).decode()}' for name, value in given if bytes(value) != _NULL)
     return f"{{{','.join(texts)}}}"
 
 
@@ -83,21 +93,26 @@ def _bare(request: Any) -> Any:
 
 def path_of(request: Any) -> str:
     """Tell a request's path, percent-encoded."""
-    url: str = _bare(request).url
-    return "/" + url.partition("://")[2].partition("/")[2].partition("?")[0]
+    return _split(_bare(request).url)[1]
+
+
+def _split(url: str) -> tuple[str, str, str]:
+    """Split an address into origin, path and query."""
+    scheme, _, rest = url.partition("://")
+    host, _, rest = rest.partition("#")[0].partition("/")
+    path, _, query = rest.partition("?")
+    return f"{scheme}://{host}", f"/{path}", query
 
 
 def read_request(request: Any, body: "RequestBody") -> Request:
     """Read all of a request but its body."""
     inner = _bare(request)
-    url: str = inner.url
-    scheme, _, rest = url.partition("://")
-    host, _, rest = rest.partition("/")
+    origin, path, query = _split(inner.url)
     return Request(
         method=inner.method,
-        path="/" + rest.partition("?")[0],
-        query=rest.partition("#")[0].partition("?")[2],
-        origin=f"{scheme}://{host}",
+        path=path,
+        query=query,
+        origin=origin,
         headers=_HEADERS.decode(JSON.stringify(Object.fromEntries(inner.headers))),
         body=body,
         id=crypto.randomUUID(),
@@ -155,15 +170,19 @@ class WorkersAi:
     The binding to Workers AI, an inference.Ai.
 
     Args:
-        binding: As it is, or in what the SDK puts around it; None for the one named AI.
+        env: The Worker's.
+        binding: As it is, or in what the SDK puts around it; None for env's AI.
     """
 
-    def __init__(self, binding: Any) -> None:
-        self._binding = getattr(binding, "_binding", binding)
+    def __init__(self, env: Any, binding: Any) -> None:
+        self._env = env
+        # A binding itself may answer to any name.
+        is_bare = isinstance(binding, JsProxy)
+        self._binding = binding if is_bare else getattr(binding, "_binding", binding)
 
     async def run(self, model: str, inputs: str, *, reject_if_busy: bool) -> Answer:
         """See inference.Ai."""
-        binding = getattr(_env(), "AI", None) if self._binding is None else self._binding
+        binding = getattr(self._env, "AI", None) if self._binding is None else self._binding
         if binding is None:
             raise Misconfigured("AI: expected the binding to Workers AI, got nothing")
         try:
@@ -183,11 +202,14 @@ class WorkersAi:
 class RateLimits:
     """The bindings that count requests, an admission.RateLimits."""
 
+    def __init__(self, env: Any) -> None:
+        self._env = env
+
     async def count(self, keys: Mapping[str, str]) -> bool:
         """See admission.RateLimits."""
         asked = []
         for name, key in keys.items():
-            binding: Any = getattr(_env(), name, None)
+            binding: Any = getattr(self._env, name, None)
             try:
                 asked.append(binding.limit(JSON.parse(msgspec.json.encode({"key": key}).decode())))
             except (JsException, AttributeError) as error:
@@ -235,15 +257,15 @@ class Web:
         return bool(verified)
 
 
-def platform(binding: Any = None) -> Platform:
+def platform(env: Any, binding: Any = None) -> Platform:
     """Gather what the corridor needs of the platform, Workers AI by this binding or by its name."""
-    return Platform(WorkersAi(binding), RateLimits(), Web(), perf_counter)
+    return Platform(WorkersAi(env, binding), RateLimits(env), Web(), perf_counter)
 
 
-def write_down(record: Record) -> None:
+def write_down(record: Record, env: Any) -> None:
     """Write a line into the log, and a data point for Analytics Engine where that is bound."""
     console.log(word_record(record))
-    analytics = getattr(_env(), "ANALYTICS", None)
+    analytics = getattr(env, "ANALYTICS", None)
     if analytics is not None:
         with suppress(JsException, AttributeError):  # no answer is worth less for it
             analytics.writeDataPoint(JSON.parse(word_point(record)))
@@ -276,22 +298,52 @@ def leave(value: Any) -> Any:
 
 
 def read_call(method: Method, arguments: Sequence[Any], entrypoint: Entrypoint) -> Call:
-    """Read a call over RPC."""
+    """Read all of a call over RPC but its arguments."""
     props = JSON.stringify(object.__getattribute__(entrypoint, "ctx").props)
-    return name_call(method, [_word(argument) for argument in arguments], props or "{}")
+    return name_call(method, RpcArguments(arguments), props or "{}")
 
 
-def name_call(method: Method, arguments: Sequence[str | None], props: str) -> Call:
+def name_call(method: Method, arguments: Arguments, props: str) -> Call:
     """Give a call its name and time; all else is exchange.Call's."""
     return Call(method, arguments, props, crypto.randomUUID(), time())
 
 
-def _word(argument: Any) -> str | None:
-    try:
-        text: str | None = JSON.stringify(argument)
-    except JsException:  # a bigint, or what holds itself
-        return NO_JSON
-    return text
+class RpcArguments:
+    """JavaScript's arguments, an exchange.Arguments."""
+
+    def __init__(self, arguments: Sequence[Any]) -> None:
+        self._arguments = arguments
+
+    def __len__(self) -> int:
+        """See exchange.Arguments."""
+        return len(self._arguments)
+
+    def read(self, index: int) -> str | None:
+        """See exchange.Arguments."""
+        _refuse_bytes()
+        try:
+            text: str | None = JSON.stringify(self._arguments[index])
+        except (JsException, TypeError):  # bytes, a bigint, or what holds itself
+            return NO_JSON
+        return text
+
+
+@cache  # once is enough
+def _refuse_bytes() -> None:
+    """
+    Let no array of bytes become JSON, which has some 14 characters for each of them.
+
+    A picture that is sent by mistake would take all memory. It gets a method of another class,
+    which refuses.
+    """
+    Object.getPrototypeOf(Uint8Array.prototype).toJSON = Map.prototype.keys
+
+
+def plain(value: Any) -> Any:
+    """Turn a variable that holds JSON into Python's objects."""
+    if isinstance(value, JsProxy):
+        return value.to_py()
+    raise TypeError(f"expected what JSON can hold, got {type(value).__name__}")
 
 
 def to_rpc(returned: Returned) -> Any:
@@ -328,21 +380,21 @@ def _throw(name: str, message: str, code: str | None = None) -> Any:
     return thrown
 
 
-def to_response(reply: Reply, record: Record) -> Any:
+def to_response(reply: Reply, record: Record, env: Any) -> Any:
     """
     Build the JavaScript Response; a stream goes in as it is.
 
     The record is written down now, or of a stream that is rewritten once that has ended.
     """
     if not isinstance(reply.body, Rewritten):
-        write_down(record)
+        write_down(record, env)
     match reply.body:
         case Stream(handle):
             body = handle
         case Preceded(opening, stream):
             body = _precede(opening, stream.handle)
         case Rewritten(stream, rewriter):
-            body = _Rewriting(rewriter, record).pipe(stream.handle)
+            body = _Rewriting(rewriter, record, env).pipe(stream.handle)
         case _:
             body = reply.body
     return _respond(reply, body)
@@ -374,9 +426,10 @@ class _Rewriting:
     the pipe does not hand the failure on.
     """
 
-    def __init__(self, rewriter: Rewriter, record: Record) -> None:
+    def __init__(self, rewriter: Rewriter, record: Record, env: Any) -> None:
         self._rewriter: Rewriter | None = rewriter
         self._record = record
+        self._env = env
         self._began = perf_counter()
         self._controller: Any = None
         self._piped: Any = None
@@ -438,7 +491,8 @@ class _Rewriting:
     def _end(self, code: str | None = None) -> None:
         """Let go of all that JavaScript holds of Python and Python of JavaScript."""
         if self._rewriter is not None:
-            write_down(end(self._record, self._rewriter, code, perf_counter() - self._began))
+            record = end(self._record, self._rewriter, code, perf_counter() - self._began)
+            write_down(record, self._env)
         self._rewriter = self._controller = self._stream = None
         if self._piped is not None:
             # A future of Python's, which stays where the request is over before it settles.

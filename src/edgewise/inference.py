@@ -12,8 +12,8 @@ from .prompt import Generation
 # No such model, retired, invalid id: the model is gone, not busy, so another one may serve.
 FALL_BACK_ON = frozenset({5007, 5028, 3042})
 
-# Public id to the model that answered last. A cache that may be lost at any time.
-answered_last: dict[str, str] = {}
+# What serves an id to the model of them that answered last. A cache that may be lost at any time.
+answered_last: dict[tuple[str, ...], str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,12 @@ async def infer(generation: Generation, served_by: Sequence[str], ai: Ai) -> Out
     Raises:
         UpstreamError: The refusal of the model that was not gone, or of the last one.
     """
-    last = answered_last.get(generation.model)
+    key = tuple(served_by)  # a Worker may have several settings
+    last = answered_last.get(key)
     for model in sorted(served_by, key=lambda candidate: candidate != last):
         answer = await ai.run(model, generation.inputs, reject_if_busy=generation.reject_if_busy)
         if answer.status == 200:
-            answered_last[generation.model] = model
+            answered_last[key] = model
             return Outcome(model, answer.body)
         refusal = UpstreamError(_code(answer.body), model=model)
         if refusal.upstream_code not in FALL_BACK_ON:

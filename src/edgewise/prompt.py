@@ -153,7 +153,7 @@ def generate(
         got = "neither" if inputs.prompt is None else "both"
         raise BadRequest(f"prompt, messages: expected exactly one of them, got {got}")
     if model is not None and inputs.model not in (None, model):
-        raise BadRequest("model: expected the one in the path or none", param="model")
+        raise BadRequest("model: expected the one that is named already, or none", param="model")
     found = find_model(model or inputs.model, settings)
     max_tokens = inputs.max_tokens or settings.max_tokens_default
     if max_tokens > settings.max_tokens_ceiling:

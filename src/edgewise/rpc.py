@@ -22,7 +22,7 @@ from .errors import (
     retry_headers,
 )
 from .exchange import NO_JSON, Call, Method, Reply, Returned, Stream
-from .fields import decode, descriptions
+from .fields import decode, descriptions, is_too_deep
 from .inference import Outcome
 from .inputs import Flag, Text
 from .keys import ANONYMOUS, CALLER
@@ -69,6 +69,10 @@ class Options(msgspec.Struct, frozen=True):
     websocket: Raw = Raw()
 
 
+class _Wishes(msgspec.Struct, frozen=True):
+    returnRawResponse: Raw = Raw()
+
+
 class _Run(msgspec.Struct, frozen=True):
     model: Text
     options: Annotated[Options, Meta(description="an object")] | None = None
@@ -83,6 +87,7 @@ _BINDING_EXPECTED = {"": "an object", **descriptions(_Binding)}
 _RUN = msgspec.json.Decoder(_Run)
 _RUN_EXPECTED = {"": "an object", **descriptions(_Run)}
 _OPTIONS = Options()
+_WISHES = msgspec.json.Decoder(_Wishes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,13 +221,18 @@ def _name_arguments(call: Call, settings: Settings) -> Mapping[str, str]:
             f"arguments: expected at most {len(names)}, {', '.join(names)},"
             f" got {len(call.arguments)}"
         )
-    pairs = zip(names, call.arguments, strict=False)
-    given = {name: text for name, text in pairs if text is not None}
-    for name, text in given.items():
+    most = settings.max_body_bytes
+    given: dict[str, str] = {}
+    for index, name in enumerate(names[: len(call.arguments)]):
+        text = call.arguments.read(index)
+        if text is None:
+            continue
         if text == NO_JSON:
             raise BadRequest(f"{name}: expected what JSON can hold", param=name)
-        if len(text.encode()) > settings.max_body_bytes:
-            raise BodyTooLarge(f"{name}: expected at most {settings.max_body_bytes} bytes of JSON")
+        # No text takes fewer bytes than it has characters, and a long one is not copied.
+        if len(text) > most or len(text.encode()) > most:
+            raise BodyTooLarge(f"{name}: expected at most {most} bytes of JSON")
+        given[name] = text
     return given
 
 
@@ -235,9 +245,14 @@ def _read_run(given: Mapping[str, str]) -> _Run:
 
 def _wants_response(call: Call) -> bool:
     """Tell whether a call that failed asked for a whole response, as far as one can tell."""
-    given = dict(zip(_PARAMETERS[call.method], call.arguments, strict=False))
+    index = _PARAMETERS[Method.RUN].index("options")
+    if call.method is not Method.RUN or len(call.arguments) <= index:
+        return False
+    document = (call.arguments.read(index) or "").encode()
     try:
-        options = msgspec.json.decode(given.get("options") or "null", type=Options | None)
+        return (
+            not is_too_deep(document)
+            and bytes(_WISHES.decode(document).returnRawResponse) == b"true"
+        )
     except msgspec.DecodeError:
         return False
-    return options is not None and options.returnRawResponse is True

@@ -50,6 +50,8 @@ _Texts = Annotated[
 _Most = Annotated[int, Meta(ge=1, description="an integer of 1 or more")]
 
 
+# Dots alone would be steps, which no address arrives with.
+PREFIX = r"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9._~-]+)+"
 _LLAMA = "@cf/meta/llama-3.1-8b-instruct"
 # What wrangler.toml has, for those who have this package alone.
 _CATALOGUE = (
@@ -87,8 +89,7 @@ class Variables(msgspec.Struct, frozen=True):
     ALLOWED_HOSTS: _Texts = ""
     ALLOWED_ORIGINS: _Texts = ""
     PATH_PREFIX: Annotated[
-        str,
-        Meta(pattern=r"^((/[A-Za-z0-9._~-]+)+)?\Z", description="a path such as /ai, or nothing"),
+        str, Meta(pattern=rf"^({PREFIX})?\Z", description="a path such as /ai, or nothing")
     ] = ""
     RATE_LIMIT_PERIOD_S: Annotated[Literal[10, 60], Meta(description="10 or 60")] = 60
     RATE_LIMIT_ON_FAILURE: Annotated[
@@ -182,7 +183,7 @@ class Settings:
         return next(iter(self.models))
 
 
-@lru_cache(maxsize=1)  # they change with a deployment; hashing many keys takes milliseconds
+@lru_cache(maxsize=8)  # a Worker may have several; hashing many keys takes milliseconds
 def read_settings(variables: str) -> Settings:
     """
     Check a deployment's variables.

@@ -4,7 +4,9 @@ What a Python Worker does with this package: serve all of itself, a part, or cal
 Their log lines and rate limits are those of the Worker that they run in.
 """
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,20 +15,23 @@ from . import ffi
 from .app import call, handle
 from .errors import EdgewiseError
 from .exchange import NO_JSON, Call, Method, Returned, Stream
+from .keys import ANONYMOUS, CALLER
 from .routes import is_below
 from .rpc import UNNAMED
-from .settings import NAMES
+from .settings import NAMES, PREFIX
 
 
 async def fetch(request: Any) -> Any:
     """Answer a request by the variables and bindings of the Worker; JavaScript's Response."""
-    return await _fetch(request, ffi.read_variables(), None)
+    env = ffi.read_env()
+    return await _fetch(request, ffi.read_variables(env), env, None)
 
 
 async def serve(entrypoint: ffi.Entrypoint, method: Method, arguments: tuple[Any, ...]) -> Any:
     """Answer a call over RPC by the variables and bindings of the Worker."""
+    env = ffi.read_env()
     received = ffi.read_call(method, arguments, entrypoint)
-    return ffi.to_rpc(await _call(received, ffi.read_variables(), None))
+    return ffi.to_rpc(await _call(received, ffi.read_variables(env), env, None))
 
 
 async def mount(
@@ -48,11 +53,13 @@ async def mount(
     Raises:
         ValueError: The path is none, or there is no such setting.
     """
-    if not path.startswith("/") or path.endswith("/"):
+    if not re.fullmatch(PREFIX, path):
         raise ValueError(f"path: expected one such as /ai, got {path!r}")
+    _check_names(settings or {})
     if not is_below(ffi.path_of(request), path):
         return None
-    return await _fetch(request, _word_settings({**(settings or {}), "PATH_PREFIX": path}), ai)
+    variables = _word_settings({**(settings or {}), "PATH_PREFIX": path})
+    return await _fetch(request, variables, ffi.read_env(), ai)
 
 
 async def run(
@@ -70,17 +77,16 @@ async def run(
     Args:
         options: `returnRawResponse`, `rejectIfBusy`.
         settings, ai: As of mount.
-        caller: A name for the log, and for the rate limit.
+        caller: A name for the log and for the rate limit, made as that of a key.
 
     Returns:
         What Workers AI answered: a dict, or JavaScript's ReadableStream; or JavaScript's Response.
 
     Raises:
         EdgewiseError: Its `code` and `message` are those of docs/errors.md.
-        ValueError: There is no such setting.
+        ValueError: There is no such setting, or the caller's name is none.
     """
-    given = [model, inputs] if options is None else [model, inputs, options]
-    return await _run(Method.RUN, given, settings, ai, caller)
+    return await _run(Method.RUN, [model, inputs, options or {}], settings, ai, caller)
 
 
 async def generate(
@@ -106,34 +112,36 @@ async def models(
     caller: str = UNNAMED,
 ) -> Any:
     """List the models, as env.AI.models() does: a list of dicts."""
-    return await _run(Method.MODELS, [search], settings, None, caller)
+    return await _run(Method.MODELS, [search or {}], settings, None, caller)
 
 
-async def _fetch(request: Any, variables: str, ai: Any) -> Any:
+async def _fetch(request: Any, variables: str, env: Any, ai: Any) -> Any:
     body = ffi.RequestBody(request)
     received = ffi.read_request(request, body)
-    reply, record = await handle(received, variables, ffi.platform(ai))
-    response = ffi.to_response(reply, record)
+    reply, record = await handle(received, variables, ffi.platform(env, ai))
+    response = ffi.to_response(reply, record, env)
     await body.drop_rest()
     return response
 
 
-async def _call(received: Call, variables: str, ai: Any) -> Returned:
-    returned, record = await call(received, variables, ffi.platform(ai))
-    ffi.write_down(record)
+async def _call(received: Call, variables: str, env: Any, ai: Any) -> Returned:
+    returned, record = await call(received, variables, ffi.platform(env, ai))
+    ffi.write_down(record, env)
     return returned
 
 
 async def _run(
     method: Method,
-    arguments: list[Any],
+    arguments: Sequence[Any],
     settings: Mapping[str, object] | None,
     ai: Any,
     caller: str,
 ) -> Any:
-    props = msgspec.json.encode({"caller": caller}).decode()
-    received = ffi.name_call(method, [_word(argument) for argument in arguments], props)
-    returned = await _call(received, _word_settings(settings or {}), ai)
+    if caller == ANONYMOUS or not re.fullmatch(CALLER, caller):
+        raise ValueError(f"caller: expected a name such as shop, got {caller!r}")
+    _check_names(settings or {})
+    received = ffi.name_call(method, _Arguments(arguments), json.dumps({"caller": caller}))
+    returned = await _call(received, _word_settings(settings or {}), ffi.read_env(), ai)
     match returned:
         case str():
             return msgspec.json.decode(returned)
@@ -144,15 +152,35 @@ async def _run(
     return ffi.to_rpc(returned)
 
 
-def _word(argument: Any) -> str:
-    try:
-        return msgspec.json.encode(argument).decode()
-    except (TypeError, ValueError, RecursionError):
-        return NO_JSON
+class _Arguments:
+    """Python's arguments, an exchange.Arguments."""
+
+    def __init__(self, arguments: Sequence[Any]) -> None:
+        self._arguments = arguments
+
+    def __len__(self) -> int:
+        """See exchange.Arguments."""
+        return len(self._arguments)
+
+    def read(self, index: int) -> str | None:
+        """See exchange.Arguments."""
+        try:
+            # msgspec would word bytes, sets and dates as something else.
+            text = json.dumps(self._arguments[index], allow_nan=False, ensure_ascii=False)
+            text.encode()  # which half a surrogate pair cannot be
+        except (TypeError, ValueError, RecursionError):
+            return NO_JSON
+        return text
 
 
-def _word_settings(settings: Mapping[str, object]) -> str:
+def _check_names(settings: Mapping[str, object]) -> None:
     for name in settings:
         if name not in NAMES:
             raise ValueError(f"settings: expected names of docs/configuration.md, got {name!r}")
-    return msgspec.json.encode(settings).decode()
+
+
+def _word_settings(settings: Mapping[str, object]) -> str:
+    try:
+        return msgspec.json.encode(settings, enc_hook=ffi.plain).decode()
+    except TypeError as error:
+        raise ValueError(f"settings: {error}") from error

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from base64 import urlsafe_b64decode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,6 +84,28 @@ class TextBody:
         if len(self.document) > limit:
             raise BodyTooLarge(f"body: expected at most {limit} bytes")
         return self.document
+
+
+@dataclass
+class TextArguments:
+    """
+    A call's arguments that know which of them were read.
+
+    Attributes:
+        texts: JSON texts; None for undefined.
+        were_read: Their indices.
+    """
+
+    texts: Sequence[str | None]
+    were_read: list[int] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def read(self, index: int) -> str | None:
+        """See exchange.Arguments."""
+        self.were_read.append(index)
+        return self.texts[index]
 
 
 @dataclass
@@ -197,7 +219,10 @@ class Corridor:
         self, method: Method, *arguments: str | None, props: str = "{}", now: float = NOW
     ) -> Returned:
         """Make a call over RPC with these JSON texts."""
-        asked = Call(method, arguments, props, "a-call", now)
+        return self.make(Call(method, TextArguments(arguments), props, "a-call", now))
+
+    def make(self, asked: Call) -> Returned:
+        """Make a call over RPC."""
         platform = Platform(self.ai, self.limits, self.web, self._tick)
         returned, record = asyncio.run(call(asked, self.variables, platform))
         self.records.append(record)

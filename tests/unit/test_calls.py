@@ -17,7 +17,7 @@ from edgewise.errors import (
     UnknownModel,
     UpstreamError,
 )
-from edgewise.exchange import NO_JSON, Method, Reply, Stream
+from edgewise.exchange import NO_JSON, Call, Method, Reply, Stream
 from edgewise.inference import Answer
 from edgewise.rpc import UNNAMED, word_error
 from tests.golden import ERRORS
@@ -27,6 +27,7 @@ from tests.unit.scripted import (
     FP8,
     NOW,
     Corridor,
+    TextArguments,
     completion,
     refusal,
     variables,
@@ -149,6 +150,29 @@ def test_whole_response_tells_an_error_too(
     assert reply.headers["content-type"] == "application/json"
     assert reply.headers["x-request-id"] == "a-call"
     assert {"retry-after", "x-should-retry"} & reply.headers.keys()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        '{"returnRawResponse":true,"rejectIfBusy":"x"}',
+        '{"x":[],"returnRawResponse": true ,"gateway":{"id":"mine"}}',
+    ],
+)
+def test_whole_response_tells_of_the_options_beside_it(corridor: Corridor, options: str) -> None:
+    reply = corridor.call(Method.RUN, MODEL, HELLO, options)
+
+    assert isinstance(reply, Reply)
+    assert reply.status == 400
+
+
+def test_options_that_are_nested_too_deeply_are_refused(corridor: Corridor) -> None:
+    options = '{"returnRawResponse":true,"x":' + "[" * 100_000 + "]" * 100_000 + "}"
+    corridor.variables = variables(MAX_BODY_BYTES=1_000_000)
+
+    error = refused(corridor, Method.RUN, MODEL, HELLO, options)
+
+    assert error.message == "arguments: expected JSON nested at most 64 levels deep"
 
 
 @pytest.mark.parametrize(
@@ -292,7 +316,7 @@ def test_search_that_is_none_is_named(corridor: Corridor) -> None:
         (
             Method.RUN,
             (MODEL, json.dumps({"prompt": "Hello", "model": FP8})),
-            "model: expected the one in the path or none",
+            "model: expected the one that is named already, or none",
         ),
         (Method.GENERATE, (), "inputs: expected an object, got nothing"),
         (Method.GENERATE, (HELLO, HELLO), "arguments: expected at most 1, inputs, got 2"),
@@ -385,11 +409,13 @@ def test_call_needs_no_key(corridor: Corridor) -> None:
 @pytest.mark.parametrize("method", [Method.RUN, Method.GENERATE])
 def test_call_too_many_is_refused_before_it_is_read(corridor: Corridor, method: Method) -> None:
     corridor.limits.is_within = False
+    arguments = TextArguments([MODEL, HELLO])
 
-    error = refused(corridor, method, NO_JSON)
+    error = corridor.make(Call(method, arguments, "{}", "a-call", NOW))
 
     assert isinstance(error, RateLimited)
     assert error.headers == {"retry-after": str(60 - int(NOW) % 60)}
+    assert arguments.were_read == []
 
 
 def test_models_are_listed_however_often(corridor: Corridor) -> None:

@@ -20,7 +20,15 @@ from tests.caps import (
     judge,
 )
 from tests.hostile import MODEL
-from tests.unit.scripted import NOW, ScriptedAi, ScriptedLimits, ScriptedWeb, TextBody, completion
+from tests.unit.scripted import (
+    NOW,
+    ScriptedAi,
+    ScriptedLimits,
+    ScriptedWeb,
+    TextArguments,
+    TextBody,
+    completion,
+)
 from tests.unit.test_house import WRANGLER
 
 CASES = 5_000  # of each kind
@@ -99,15 +107,16 @@ def test_no_call_makes_workers_ai_receive_more_than_a_cap_allows() -> None:
             platform = Platform(ai, ScriptedLimits(), ScriptedWeb(), lambda: 0.0)
             inputs = case.body.decode("utf-8", "replace")
             if number % 2:
-                made = Call(Method.GENERATE, [inputs], "{}", "an-id", NOW)
+                method, given = Method.GENERATE, [inputs]
             else:
-                made = Call(Method.RUN, [json.dumps(MODEL), inputs], "{}", "an-id", NOW)
+                method, given = Method.RUN, [json.dumps(MODEL), inputs]
+            made = Call(method, TextArguments(given), "{}", "an-id", NOW)
             returned, record = await call(made, variables, platform)
             kinds[type(returned).__name__] += 1
             assert record.status < 500
-            for model, given in ai.asked:
-                received.append(json.loads(json.dumps(given)))
-                judge(model, dict(given), {})
+            for model, sent in ai.asked:
+                received.append(json.loads(json.dumps(sent)))
+                judge(model, dict(sent), {})
 
     asyncio.run(ask())
 

@@ -276,6 +276,16 @@ def test_dialect_of_a_path_does_not_depend_on_the_prefix(corridor: Corridor) -> 
     assert error_of(openai)["type"] == "invalid_request_error"
 
 
+def test_foreign_host_is_told_in_the_dialect_below_the_prefix(corridor: Corridor) -> None:
+    corridor.variables = variables(PATH_PREFIX="/ai", ALLOWED_HOSTS="edge.example")
+    corridor.origin = "https://evil.example"
+
+    reply = corridor.request("GET", "/ai/v1/models", headers={"cf-connecting-ip": "192.0.2.1"})
+
+    assert reply.status == 403
+    assert error_of(reply)["type"] == "permission_error"
+
+
 def test_preflight_finds_the_path_below_the_prefix(corridor: Corridor) -> None:
     corridor.variables = variables(PATH_PREFIX="/ai", ALLOWED_ORIGINS="https://page.example")
     headers = {"origin": "https://page.example", "access-control-request-method": "POST"}
@@ -292,3 +302,20 @@ def test_log_names_the_route_without_the_prefix(corridor: Corridor) -> None:
     corridor.request("GET", "/ai/health")
 
     assert corridor.records[-1].route == "GET /health"
+
+
+@pytest.mark.parametrize(
+    ("worded", "text"),
+    [
+        (r"cut \ud83d", "cut \ufffd"),
+        (r"\uDC00\ud83d\uD83D\ude00.", "\ufffd\ufffd\U0001f600."),
+        (r"\\ud83d \\\ud83d", "\\ud83d \\\ufffd"),
+        (r"\u00e9\ud83d\ude00\n", "\u00e9\U0001f600\n"),
+    ],
+)
+def test_text_that_was_cut_amid_an_emoji_is_answered(
+    corridor: Corridor, worded: str, text: str
+) -> None:
+    corridor.ai.answers = [Answer(200, f'{{"response":"{worded}"}}')]
+
+    assert body_of(corridor.run({"prompt": "Hello"}))["response"] == text

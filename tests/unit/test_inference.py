@@ -68,12 +68,22 @@ def test_remembered_model_that_goes_is_followed_by_the_others_in_order(corridor:
 
 
 def test_remembered_model_that_serves_no_longer_is_not_asked() -> None:
-    inference.answered_last["public"] = "withdrawn"
+    inference.answered_last[("serves",)] = "withdrawn"
     ai = ScriptedAi([ANSWER])
 
     outcome = asyncio.run(infer(Generation("public", "{}", 256), ["serves"], ai))
 
     assert outcome.model == "serves"
+
+
+def test_what_answered_under_other_settings_is_not_asked_first() -> None:
+    ai = ScriptedAi([ANSWER, ANSWER])
+    generation = Generation("public", "{}", 256)
+
+    asyncio.run(infer(generation, ["cheap", "dear"], ai))
+    outcome = asyncio.run(infer(generation, ["dear", "cheap"], ai))
+
+    assert outcome.model == "dear"
 
 
 def test_what_one_public_model_remembers_is_not_anothers(corridor: Corridor) -> None:

@@ -346,7 +346,7 @@ def test_what_is_not_json_is_told_so(document: bytes, message: str) -> None:
 
 
 def test_model_that_is_not_the_paths_is_refused() -> None:
-    with pytest.raises(BadRequest, match="^model: expected the one in the path or none"):
+    with pytest.raises(BadRequest, match="^model: expected the one that is named already, or none"):
         parse_for(b'{"prompt":"a","model":"other"}', "m", SETTINGS)
 
 

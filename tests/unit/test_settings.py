@@ -231,12 +231,14 @@ def test_models_are_those_of_wrangler_toml_where_none_are_set() -> None:
     assert read_settings("{}").models == read_settings(json.dumps(WRANGLER.variables)).models
 
 
-@pytest.mark.parametrize("prefix", ["", "/ai", "/a/b", "/v1.2_x~y-z"])
+@pytest.mark.parametrize("prefix", ["", "/ai", "/a/b", "/v1.2_x~y-z", "/...", "/.ai/..b"])
 def test_path_prefix_is_a_path(prefix: str) -> None:
     assert read_settings(json.dumps({"PATH_PREFIX": prefix})).path_prefix == prefix
 
 
-@pytest.mark.parametrize("prefix", ["/", "ai", "/ai/", "//ai", "/a?b", "/a b", "/ai\n", "/é", 5])
+@pytest.mark.parametrize(
+    "prefix", ["/", "ai", "/ai/", "//ai", "/a?b", "/a b", "/ai\n", "/é", 5, "/..", "/.", "/a/../b"]
+)
 def test_path_prefix_that_is_no_path_is_refused(prefix: object) -> None:
     with pytest.raises(Misconfigured, match="^PATH_PREFIX: expected a path such as /ai"):
         read_settings(json.dumps({"PATH_PREFIX": prefix}))

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,14 +28,6 @@ export default class extends WorkerEntrypoint {
     return key === "odd" ? undefined : { success: key !== "busy" };
   }
 }
-"""
-_BESIDE = """
-name = "beside"
-main = "index.js"
-compatibility_date = "2026-11-01"
-
-[env.local]
-name = "beside"
 """
 
 
@@ -84,6 +77,8 @@ def deploy(
     *,
     edit: Callable[[str], str] = unlimited,
     beside: str = "",
+    before: Sequence[Path] = (),
+    behind: Sequence[Path] = (),
 ) -> Iterator[Deployment]:
     """
     Run a copy of the Worker, and watch that it discloses neither keys nor prompts.
@@ -93,19 +88,15 @@ def deploy(
         variables: For its .dev.vars.
         edit: What becomes of its wrangler.toml.
         beside: The source of a JavaScript Worker that runs beside it and is called so.
+        before: The wrangler files of other Workers; the first of them is whom HTTP reaches.
+        behind: Of further ones.
     """
-    copy_worker(folder)
-    file = folder / "wrangler.toml"
-    file.write_text(edit(file.read_text("utf-8")), "utf-8")
-    lines = [f"{name}='{value}'\n" for name, value in variables.items()]
-    (folder / ".dev.vars").write_text("".join(lines), "utf-8")
-    arguments = ["--env", "local"]
+    files = [*before, make_copy(folder, variables, edit), *behind]
     if beside:
-        (folder / "beside").mkdir()
-        (folder / "beside/index.js").write_text(beside, "utf-8")
-        other = folder / "beside/wrangler.toml"
-        other.write_text(_BESIDE, "utf-8")
-        arguments += ["--config", str(file), "--config", str(other)]
+        files.append(make_host(folder / "beside", "beside", beside, []))
+    arguments = ["--env", "local"]
+    if len(files) > 1:
+        arguments += [argument for file in files for argument in ("--config", str(file))]
     ai, log = WorkersAi(), list[str]()
     keys = [entry.partition(":")[2] for entry in variables.get("API_KEYS", "").split()]
     witness = Witness(keys, [CANARY])
@@ -122,6 +113,61 @@ def deploy(
     ):
         yield Deployment(address, client, ai, log)
     assert witness.disclosures == []
+
+
+def make_copy(
+    folder: Path, variables: Mapping[str, str], edit: Callable[[str], str] = unlimited
+) -> Path:
+    """
+    Make a copy of the Worker with settings of its own, as deploy does.
+
+    Returns:
+        Its wrangler.toml.
+    """
+    copy_worker(folder)
+    file = folder / "wrangler.toml"
+    file.write_text(edit(file.read_text("utf-8")), "utf-8")
+    lines = [f"{name}='{value}'\n" for name, value in variables.items()]
+    (folder / ".dev.vars").write_text("".join(lines), "utf-8")
+    return file
+
+
+def make_host(
+    folder: Path,
+    name: str,
+    source: str,
+    services: Sequence[Mapping[str, object]],
+    date: str = "2026-11-01",
+) -> Path:
+    """
+    Make a JavaScript Worker.
+
+    Args:
+        services: Its bindings to others, as wrangler takes them.
+        date: Its compatibility date.
+
+    Returns:
+        Its wrangler.json.
+    """
+    folder.mkdir()
+    (folder / "index.js").write_text(source, "utf-8")
+    local = {"name": name, "services": services}
+    config = {"name": name, "main": "index.js", "compatibility_date": date, "env": {"local": local}}
+    file = folder / "wrangler.json"
+    file.write_text(json.dumps(config), "utf-8")
+    return file
+
+
+def named(name: str) -> Callable[[str], str]:
+    """Have a wrangler.toml name its Worker so, besides being unlimited."""
+    return lambda config: unlimited(config).replace('name = "edgewise"', f'name = "{name}"')
+
+
+def name_of(config: str) -> str:
+    """Tell what service bindings call the Worker of a wrangler.toml under `--env local`."""
+    told = tomllib.loads(config)
+    name: str = told["env"]["local"].get("name", f"{told['name']}-local")
+    return name
 
 
 def limited_by_beside(config: str) -> str:

@@ -1,4 +1,4 @@
-"""The two packages as they are built, and what is written about them."""
+"""The packages as they are built, and what is written about them."""
 
 import email
 import json
@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from email.message import Message
 from pathlib import Path
 
+import msgspec
 import pytest
 from packaging.requirements import Requirement
 
@@ -31,24 +32,35 @@ PAGE = (prepare.ROOT / "docs" / "local-workers-ai.md").read_text("utf-8")
 COMMAND = str(prepare.VENV / "bin" / "workers-ai-local")
 
 
+def build(source: Path, folder: Path) -> Path:
+    """Build a wheel offline."""
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-cache-dir"),
+            *("--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, source),
+        ],
+        cwd=folder,
+        env=prepare.environment(),
+        check=True,
+    )
+    (built,) = folder.glob("*.whl")
+    return built
+
+
 @pytest.fixture(scope="module")
 def wheel() -> Iterator[zipfile.ZipFile]:
-    """The wheel of workers-ai-local, built offline from a copy of its folder."""
+    """The wheel of workers-ai-local, built from a copy of its folder."""
     with tempfile.TemporaryDirectory() as name:
         source = Path(name) / "source"
         shutil.copytree(prepare.WORKERS_AI, source, ignore=shutil.ignore_patterns("__pycache__"))
-        subprocess.run(
-            [
-                *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-cache-dir"),
-                *("--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", name, source),
-            ],
-            cwd=name,
-            env=prepare.environment(),
-            check=True,
-        )
-        (built,) = Path(name).glob("*.whl")
-        with zipfile.ZipFile(built) as archive:
+        with zipfile.ZipFile(build(source, Path(name))) as archive:
             yield archive
+
+
+@pytest.fixture(scope="module")
+def edgewise_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of edgewise, built from the checkout as it is."""
+    return build(prepare.ROOT, tmp_path_factory.mktemp("wheel"))
 
 
 def metadata(wheel: zipfile.ZipFile) -> Message:
@@ -81,11 +93,63 @@ def test_readme_is_the_wheel_s_description(wheel: zipfile.ZipFile) -> None:
     assert said.get_payload() == (prepare.WORKERS_AI / "README.md").read_text("utf-8")
 
 
-def test_packages_have_one_version(wheel: zipfile.ZipFile) -> None:
+def test_edgewise_is_its_modules_and_nothing_else(edgewise_wheel: Path) -> None:
+    with zipfile.ZipFile(edgewise_wheel) as archive:
+        files = {name for name in archive.namelist() if ".dist-info/" not in name}
+
+    source = prepare.ROOT / "src" / "edgewise"
+    parts = [path for path in source.iterdir() if path.suffix == ".py" or path.name == "py.typed"]
+    assert len(parts) > 30
+    assert files == {f"edgewise/{path.name}" for path in parts}
+
+
+def test_edgewise_asks_for_ranges_and_for_nothing_else(edgewise_wheel: Path) -> None:
+    with zipfile.ZipFile(edgewise_wheel) as archive:
+        said = metadata(archive)
+
+    asked = [Requirement(text) for text in said.get_all("Requires-Dist", [])]
+    assert sorted((it.name, str(it.specifier)) for it in asked) == [
+        ("msgspec", "<0.23,>=0.22"),
+        ("workers-runtime-sdk", "<2,>=1.9.5"),
+    ]
+    assert said.get_payload() == (prepare.ROOT / "README.md").read_text("utf-8")
+
+
+def test_edgewise_installed_beside_msgspec_reads_prompts_on_cpython(
+    edgewise_wheel: Path, tmp_path: Path
+) -> None:
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"),
+            *("--target", tmp_path, edgewise_wheel),
+        ],
+        env=prepare.environment(),
+        check=True,
+    )
+    (tmp_path / "msgspec").symlink_to(msgspec.__path__[0])
+    program = (
+        "import sys\n"
+        f"sys.path.insert(0, {str(tmp_path)!r})\n"
+        "import edgewise, edgewise.prompt, edgewise.settings\n"
+        "settings = edgewise.settings.read_settings('{}')\n"
+        'told = edgewise.prompt.parse(b\'{"prompt":"Hello"}\', None, settings)\n'
+        "print(edgewise.__file__, edgewise.VERSION, told.max_tokens)\n"
+    )
+
+    # Alone: neither the checkout nor what its environment has installed.
+    said = run(tmp_path, sys.executable, "-I", "-S", "-c", program)
+
+    version = edgewise_wheel.name.split("-")[1]
+    assert said.split() == [str(tmp_path / "edgewise" / "__init__.py"), version, "256"]
+
+
+def test_packages_have_one_version(wheel: zipfile.ZipFile, edgewise_wheel: Path) -> None:
     edgewise = tomllib.loads((prepare.ROOT / "pyproject.toml").read_text("utf-8"))
     plugin = json.loads((PLUGIN / "package.json").read_text("utf-8"))
+    version = edgewise["project"]["version"]
 
-    assert metadata(wheel)["Version"] == plugin["version"] == edgewise["project"]["version"]
+    assert metadata(wheel)["Version"] == plugin["version"] == version
+    assert edgewise_wheel.name == f"edgewise-{version}-py3-none-any.whl"
 
 
 def test_what_the_server_needs_is_pinned_among_the_tools() -> None:
@@ -127,12 +191,14 @@ def test_plugin_s_package_holds_what_it_needs_and_nothing_else() -> None:
     }
 
 
-def test_license_goes_with_each_package(wheel: zipfile.ZipFile) -> None:
+def test_license_goes_with_each_package(wheel: zipfile.ZipFile, edgewise_wheel: Path) -> None:
     license_text = (prepare.ROOT / "LICENSE").read_bytes()
 
     assert (PLUGIN / "LICENSE").read_bytes() == license_text
-    (name,) = (name for name in wheel.namelist() if name.endswith("/licenses/LICENSE"))
-    assert wheel.read(name) == license_text
+    with zipfile.ZipFile(edgewise_wheel) as archive:
+        for each in (wheel, archive):
+            (name,) = (name for name in each.namelist() if name.endswith("/licenses/LICENSE"))
+            assert each.read(name) == license_text
 
 
 @pytest.mark.parametrize("field", Reply.__struct_fields__)
