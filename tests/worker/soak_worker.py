@@ -1,4 +1,4 @@
-"""The Worker as it is, and a path that tells what its Python holds."""
+"""The Worker as it is, and paths that tell what its Python holds, and the entrypoint's names."""
 
 import gc
 import json
@@ -11,6 +11,8 @@ from deployed import Default as Deployed  # type: ignore[import-not-found]  # en
 
 class Default(Deployed):  # type: ignore[misc]  # the SDK has no types outside workerd
     async def fetch(self, request: Any) -> Any:
+        if request.url.endswith("/names"):
+            return js.Response.new(json.dumps(dir(Default)))
         if not request.url.endswith("/alive"):
             return await super().fetch(request)
         # V8 holds something of each request until it collects. Needs --expose-gc.
