@@ -148,8 +148,6 @@ def read_answer(document: bytes) -> Answer:
         document.decode()
     except UnicodeDecodeError:
         document = document.decode("utf-8", "replace").encode()
-    if b"\\ud" in document or b"\\uD" in document:
-        document = _ESCAPE.sub(_mend, document)
     try:
         answer = _ANSWER.decode(document)
     except msgspec.ValidationError:
@@ -178,12 +176,19 @@ _ESCAPE = re.compile(
 )
 
 
-def _mend(escape: re.Match[bytes]) -> bytes:
+def mend(document: bytes) -> bytes:
     """
-    Put the sign for what is no character into the place of half a surrogate pair.
+    Put the sign for what is no character into the place of each half of a surrogate pair.
 
-    JavaScript words it so when a text is cut amid an emoji.
+    JavaScript words it so when a text is cut amid an emoji. In a frame it is left as it is: the
+    other half may be in the next one.
     """
+    if b"\\ud" in document or b"\\uD" in document:
+        return _ESCAPE.sub(_mend, document)
+    return document
+
+
+def _mend(escape: re.Match[bytes]) -> bytes:
     is_half = len(escape[0]) == 6 and 0xD800 <= int(escape[0][2:], 16) <= 0xDFFF
     return b"\\ufffd" if is_half else escape[0]
 

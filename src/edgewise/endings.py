@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Raw
 
-from .answers import Answer, read_answer, read_code
+from .answers import Answer, mend, read_answer, read_code
 from .errors import UpstreamError
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
@@ -96,7 +96,7 @@ def understand(
         UpstreamError: It is none that Workers AI documents, or says that something failed.
     """
     try:
-        answer = read_answer(document.encode())
+        answer = read_answer(mend(document.encode()))
         if answer.is_empty and not answer.is_failure:
             raise msgspec.DecodeError("neither text nor tool calls")
     except msgspec.DecodeError as error:
