@@ -23,15 +23,13 @@ from .settings import NAMES, PREFIX
 
 async def fetch(request: Any) -> Any:
     """Answer a request by the variables and bindings of the Worker; JavaScript's Response."""
-    env = ffi.read_env()
-    return await _fetch(request, ffi.read_variables(env), env, None)
+    return await _fetch(request, ffi.read_variables(), None)
 
 
 async def serve(entrypoint: ffi.Entrypoint, method: Method, arguments: tuple[Any, ...]) -> Any:
     """Answer a call over RPC by the variables and bindings of the Worker."""
-    env = ffi.read_env()
     received = ffi.read_call(method, arguments, entrypoint)
-    return ffi.to_rpc(await _call(received, ffi.read_variables(env), env, None))
+    return ffi.to_rpc(await _call(received, ffi.read_variables(), None))
 
 
 async def mount(
@@ -59,7 +57,7 @@ async def mount(
     if not is_below(ffi.path_of(request), path):
         return None
     variables = _word_settings({**(settings or {}), "PATH_PREFIX": path})
-    return await _fetch(request, variables, ffi.read_env(), ai)
+    return await _fetch(request, variables, ai)
 
 
 async def run(
@@ -115,7 +113,8 @@ async def models(
     return await _run(Method.MODELS, [search or {}], settings, None, caller)
 
 
-async def _fetch(request: Any, variables: str, env: Any, ai: Any) -> Any:
+async def _fetch(request: Any, variables: str, ai: Any) -> Any:
+    env = ffi.read_env()
     body = ffi.RequestBody(request)
     received = ffi.read_request(request, body)
     reply, record = await handle(received, variables, ffi.platform(env, ai))
@@ -124,7 +123,8 @@ async def _fetch(request: Any, variables: str, env: Any, ai: Any) -> Any:
     return response
 
 
-async def _call(received: Call, variables: str, env: Any, ai: Any) -> Returned:
+async def _call(received: Call, variables: str, ai: Any) -> Returned:
+    env = ffi.read_env()
     returned, record = await call(received, variables, ffi.platform(env, ai))
     ffi.write_down(record, env)
     return returned
@@ -141,7 +141,7 @@ async def _run(
         raise ValueError(f"caller: expected a name such as shop, got {caller!r}")
     _check_names(settings or {})
     received = ffi.name_call(method, _Arguments(arguments), json.dumps({"caller": caller}))
-    returned = await _call(received, _word_settings(settings or {}), ffi.read_env(), ai)
+    returned = await _call(received, _word_settings(settings or {}), ai)
     match returned:
         case str():
             return msgspec.json.decode(returned)

@@ -12,7 +12,7 @@ from tests.hostile import CANARY, GETS, POSTS, Case, Malice, corpus, judge, quer
 from tests.worker.conftest import Worker
 from workers_ai.scripts import Reply
 
-CASES = 2_000
+CASES = 1_000
 MOST_S = 1.0
 _TRIES = 3  # what is slow by itself is slow each time; a machine that was busy is not
 BODIES = corpus(1_048_576)  # bytes, the longest body that is read
