@@ -69,7 +69,10 @@ def test_page_tells_the_hosts_that_make_dev_serves() -> None:
 
 def test_page_has_every_binding() -> None:
     source = (ROOT / "src" / "edgewise" / "ffi.py").read_text("utf-8")
-    looked_up = set(re.findall(r'getattr\((?:self\._)?env, "(\w+)"', source)) | {BY_CALLER, BY_ADDRESS}
+    looked_up = set(re.findall(r'getattr\((?:self\._)?env, "(\w+)"', source)) | {
+        BY_CALLER,
+        BY_ADDRESS,
+    }
 
     assert {row[0].strip("`") for row in rows("Bindings")} == looked_up
     assert Platform.__slots__ == ("ai", "limits", "web", "clock")
