@@ -30,8 +30,11 @@ from workers_ai.service import WorkersAi
 
 _HOST = Path(__file__).with_name("rpc_host.js").read_text("utf-8")
 _OLD_DATE = "2024-05-01"
-# In place of the rate limits, and tells whom it counts.
-_LIMITER = LIMITER.replace("{ key }) {", '{ key }) {\n    console.log("counts " + key);')
+# In place of the rate limits, and tells whom it counts; in place of env.AI, and answers what the
+# real one cannot.
+_LIMITER = LIMITER.replace("{ key }) {", '{ key }) {\n    console.log("counts " + key);').replace(
+    "  limit(", "  run() {\n    return {};\n  }\n  limit("
+)
 _PYTHON = re.compile(r"Traceback|Python|pyodide|wasm|\.py\b")
 # Bindings to the Worker, and what each says of its caller. UNNAMED says nothing.
 _PROPS: Mapping[str, Mapping[str, object]] = {
@@ -107,9 +110,9 @@ class Outcome(msgspec.Struct, frozen=True):
 @dataclass(frozen=True)
 class Host:
     """
-    A Worker that calls over bindings: those of _PROPS, UNNAMED, SMALL and STRICT.
+    A Worker that calls over bindings: those of _PROPS, UNNAMED, SMALL, STRICT and FAULTY.
 
-    The last two lead to Workers with the settings of tests/caps.py.
+    SMALL and STRICT lead to Workers with the settings of tests/caps.py, FAULTY to one that fails.
     """
 
     deployment: Deployment
@@ -190,7 +193,7 @@ def _word(calls: Sequence[Call], binding: str, at_once: int) -> str:
 @contextmanager
 def deploy_host(folder: Path, make_small: Callable[[Path], None]) -> Iterator[Host]:
     """
-    Run Workers that call, one of 2026 and one of 2024, and three that they call.
+    Run Workers that call, one of 2026 and one of 2024, and four that they call.
 
     Args:
         make_small: Called with the folder of the one that is bound as SMALL.
@@ -208,6 +211,10 @@ def deploy_host(folder: Path, make_small: Callable[[Path], None]) -> Iterator[Ho
         services.append({"binding": name.upper(), "service": called, "props": {"caller": name}})
         behind.append(file)
     make_small(folder / "small")
+    file = make_copy(folder / "faulty", SMALL, _name_faulty)
+    called = name_of(file.read_text("utf-8"))
+    services.append({"binding": "FAULTY", "service": called})
+    behind.append(file)
     old = {"binding": "OLD", "service": "old"}
     before = [
         make_host(folder / "host", "host", _HOST, [*services, old]),
@@ -228,3 +235,12 @@ def _name_uncounted(name: str) -> Callable[[str], str]:
     """Have a wrangler.toml name its Worker so, and have no rate limits."""
     limit = re.compile(r'name = "RATE_LIMIT_(CALLER|ADDRESS)"')
     return lambda config: limit.sub(r'name = "UNUSED_\1"', named(name)(config))
+
+
+def _name_faulty(config: str) -> str:
+    """Name a Worker that has no rate limits, and something else in the place of env.AI."""
+    ai = re.compile(r'\[\[env\.local\.unsafe\.bindings\]\]\nname = "AI"\n.*\n.*\n')
+    service = '[[env.local.services]]\nbinding = "AI"\nservice = "beside"\n'
+    edited, count = ai.subn(service, _name_uncounted("faulty")(config))
+    assert count == 1
+    return edited

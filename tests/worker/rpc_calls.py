@@ -119,6 +119,11 @@ REFUSALS: Mapping[str, tuple[str, Call, str, str, str]] = {
         Call("run", [MODEL, {"prompt": "a"}]),
         *("Misconfigured", "misconfigured", "props.caller: "),
     ),
+    "fault": (
+        "FAULTY",
+        Call("run", [MODEL, {"prompt": "a"}]),
+        *("InternalError", "internal_error", "internal error"),
+    ),
 }
 
 # No answers of Workers AI's: body and content type.
