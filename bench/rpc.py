@@ -6,15 +6,12 @@ of the package. Both are over the real Ai class and a model that answers at once
 """
 
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -22,10 +19,12 @@ import httpx
 from bench.local_streams import cpu_seconds
 from runtime.config import (
     LOCAL_FLAGS,
-    command_to_serve,
     deployment,
+    serving,
     source_modules,
     vendored_modules,
+    word_variables,
+    word_worker,
 )
 
 JOBS = ("run", "stream", "generate")  # stream: until it is in hand
@@ -137,7 +136,10 @@ _AI = (
 
 def main() -> int:
     """Measure, and print a table."""
-    with tempfile.TemporaryDirectory() as name, serve(Path(name)) as (pid, addresses):
+    with (
+        tempfile.TemporaryDirectory() as name,
+        serving(write_config(Path(name)), sockets=2) as (pid, addresses),
+    ):
         with httpx.Client(timeout=60) as client, ThreadPoolExecutor(AT_ONCE) as pool:
             alone = measure_alone(client, addresses)
             rates, costs = measure_at_once(client, addresses, pid, pool)
@@ -212,29 +214,6 @@ def word(figures: Sequence[float]) -> str:
     return f"{middle:.2f} ({low:.2f}-{high:.2f})"
 
 
-@contextmanager
-def serve(folder: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """
-    Run the Workers.
-
-    Yields:
-        The id of workerd, and the addresses of those that call, by who calls.
-    """
-    config = write_config(folder)
-    reading, writing = os.pipe()
-    with os.fdopen(reading) as control:
-        with os.fdopen(writing, "w"):
-            command = command_to_serve(config, writing)
-            process = subprocess.Popen(command, pass_fds=[writing], stdout=subprocess.DEVNULL)
-        try:
-            events = [json.loads(control.readline()) for _ in range(2)]
-            ports = {event["socket"]: event["port"] for event in events}
-            yield process.pid, {name: f"http://127.0.0.1:{ports[name]}" for name in sorted(ports)}
-        finally:
-            process.kill()
-            process.wait()
-
-
 def write_config(folder: Path) -> Path:
     """Write the configuration for workerd and the modules that are only here."""
     told = {"model": _MODEL, "inputs": _INPUTS, "settings": _SETTINGS}
@@ -250,10 +229,7 @@ def write_config(folder: Path) -> Path:
     package = {name: path for name, path in ours.items() if name != "entry.py"}
     python = (*LOCAL_FLAGS, "disable_python_dedicated_snapshot")
     variables = {**deployment().variables, **_SETTINGS}
-    bindings = [
-        f"(name = {json.dumps(name)}, json = {json.dumps(json.dumps(value))})"
-        for name, value in variables.items()
-    ]
+    bindings = word_variables(variables)
     vendored = vendored_modules()
     host = {"host.py": folder / "host.py", **package, **vendored}
     workers = [
@@ -270,31 +246,6 @@ def write_config(folder: Path) -> Path:
     config = folder / "config.capnp"
     config.write_text(_CONFIG + "".join(workers), "utf-8")
     return config
-
-
-def word_worker(
-    name: str, modules: Mapping[str, Path], flags: Sequence[str], bindings: Sequence[str]
-) -> str:
-    """Word a Worker; of its modules the first is the main one."""
-    embedded = [
-        f"(name = {json.dumps(module)}, {kind(module)} = embed {json.dumps(str(path))})"
-        for module, path in modules.items()
-    ]
-    return (
-        f"const {name} :Workerd.Worker = (\n"
-        f'  compatibilityDate = "{deployment().compatibility_date}",\n'
-        f"  compatibilityFlags = {json.dumps(list(flags))},\n"
-        f"  modules = [{', '.join(embedded)}],\n"
-        f"  bindings = [{', '.join(bindings)}],\n"
-        ");\n"
-    )
-
-
-def kind(module: str) -> str:
-    """Tell what a module is, as wrangler does: packages are data."""
-    if module.startswith("python_modules/"):
-        return "data"
-    return "esModule" if module.endswith(".js") else "pythonModule"
 
 
 if __name__ == "__main__":

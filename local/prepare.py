@@ -362,7 +362,7 @@ STEPS = {
     "python-mounted": Step(
         "Edgewise as a package of an example",
         _MOUNTED,
-        [_WORKER_LOCK, ROOT / "pyproject.toml", *sorted((ROOT / "src/edgewise").glob("*.py"))],
+        [_WORKER_LOCK, ROOT / "pyproject.toml", *sorted((ROOT / "src/edgewise").rglob("*.py"))],
         make_python_mounted,
     ),
 }

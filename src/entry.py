@@ -4,14 +4,15 @@ from typing import Any
 
 import workers
 
-from edgewise import ffi, worker
+from edgewise import worker
 from edgewise.exchange import Method
+from edgewise.ffi import calls
 
 # The runtime takes them from here once this module is loaded.
-workers.python_from_rpc = workers.python_to_rpc = ffi.leave
+workers.python_from_rpc = workers.python_to_rpc = calls.leave
 
 
-class Default(ffi.Entrypoint):
+class Default(calls.Entrypoint):
     async def fetch(self, request: Any) -> Any:
         return await worker.fetch(request)
 

@@ -1,7 +1,10 @@
 """Configurations for workerd itself: a Worker without wrangler around it."""
 
 import json
-from collections.abc import Mapping, Sequence
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +48,7 @@ def vendored_modules() -> dict[str, Path]:
 def source_modules() -> dict[str, Path]:
     """Find the Worker's own modules, by module name, the entrypoint first."""
     folder = prepare.ROOT / "src"
-    paths = [folder / "entry.py", *sorted(folder.glob("edgewise/*.py"))]
+    paths = [folder / "entry.py", *sorted((folder / "edgewise").rglob("*.py"))]
     return {path.relative_to(folder).as_posix(): path for path in paths}
 
 
@@ -68,15 +71,7 @@ def write_config(
         ai_address: `host:port` of a Workers AI server; env.AI is the real Ai class over it.
         serves: Whether it listens, on a free port of loopback.
     """
-    date = deployment().compatibility_date
-    embedded = [
-        f"(name = {json.dumps(name)}, {_kind(name)} = embed {json.dumps(str(path))})"
-        for name, path in modules.items()
-    ]
-    bindings = [
-        f"(name = {json.dumps(name)}, json = {json.dumps(json.dumps(value))})"
-        for name, value in (variables or {}).items()
-    ]
+    bindings = word_variables(variables or {})
     services = ['(name = "worker", worker = .worker)']
     if ai_address:
         services.append(f'(name = "ai", external = (address = "{ai_address}", http = ()))')
@@ -88,8 +83,35 @@ def write_config(
         'using Workerd = import "/workerd/workerd.capnp";\n'
         f"const config :Workerd.Config = (services = [{', '.join(services)}],"
         f" sockets = {_SOCKETS if serves else '[]'});\n"
-        "const worker :Workerd.Worker = (\n"
-        f'  compatibilityDate = "{date}",\n'
+        + word_worker("worker", modules, flags, bindings)
+    )
+
+
+def word_variables(variables: Mapping[str, object]) -> list[str]:
+    """Word variables as bindings of a Worker."""
+    return [
+        f"(name = {json.dumps(name)}, json = {json.dumps(json.dumps(value))})"
+        for name, value in variables.items()
+    ]
+
+
+def word_worker(
+    name: str, modules: Mapping[str, Path], flags: Sequence[str], bindings: Sequence[str]
+) -> str:
+    """
+    Word a Worker of a configuration.
+
+    Args:
+        modules, flags: As of write_config.
+        bindings: Each as a configuration has it.
+    """
+    embedded = [
+        f"(name = {json.dumps(module)}, {_kind(module)} = embed {json.dumps(str(path))})"
+        for module, path in modules.items()
+    ]
+    return (
+        f"const {name} :Workerd.Worker = (\n"
+        f'  compatibilityDate = "{deployment().compatibility_date}",\n'
         f"  compatibilityFlags = {json.dumps(list(flags))},\n"
         f"  modules = [{', '.join(embedded)}],\n"
         f"  bindings = [{', '.join(bindings)}],\n"
@@ -130,3 +152,30 @@ def command_to_serve(file: Path, control: int) -> list[str]:
         *(str(prepare.WORKERD), "serve", str(file), "--experimental", "--import-path=/"),
         f"--control-fd={control}",
     ]
+
+
+@contextmanager
+def serving(file: Path, sockets: int = 1) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """
+    Serve a configuration's Worker.
+
+    Args:
+        sockets: How many it has.
+
+    Yields:
+        The id of workerd, and the address of each socket by its name.
+    """
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as control:
+        with os.fdopen(writing, "w"):
+            command = command_to_serve(file, writing)
+            process = subprocess.Popen(command, pass_fds=[writing], stdout=subprocess.DEVNULL)
+        try:
+            lines = [control.readline() for _ in range(sockets)]
+            assert all(lines), "workerd ended before it listened"
+            events = [json.loads(line) for line in lines]
+            ports = {event["socket"]: event["port"] for event in events}
+            yield process.pid, {name: f"http://127.0.0.1:{ports[name]}" for name in sorted(ports)}
+        finally:
+            process.kill()
+            process.wait()

@@ -1,6 +1,6 @@
 """What enters and leaves the corridor: plain values, no JavaScript."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -63,16 +63,25 @@ class Method(Enum):
 NO_JSON = ""  # in place of a text: the value is none that JSON can hold
 
 
-class Arguments(Protocol):
-    """A call's arguments that nobody has read yet."""
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """
+    A call's arguments, which are no text before they are read.
+
+    Attributes:
+        values: As they came.
+        word: Words one as JSON; None for undefined, or NO_JSON.
+    """
+
+    values: Sequence[object]
+    word: Callable[[object], str | None]
 
     def __len__(self) -> int:
-        """How many there are."""
-        ...
+        return len(self.values)
 
     def read(self, index: int) -> str | None:
         """Read one as JSON text; None for undefined, or NO_JSON."""
-        ...
+        return self.word(self.values[index])
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ _PARAMETERS = {
     Method.GENERATE: ("inputs",),
     Method.MODELS: ("search",),
 }
+_REFUSED = ("gateway", "prefix", "queueRequest", "websocket")
 _NOTHING = (b"", b"null", b"false", b'""')
 
 
@@ -58,7 +59,7 @@ class Options(msgspec.Struct, frozen=True):
     Attributes:
         returnRawResponse: Whether to be given the whole response, whatever its status.
         rejectIfBusy: Whether to be refused (3040) instead of waiting for capacity.
-        gateway, prefix, queueRequest, websocket: Other ways to another answer, which nobody goes.
+        gateway, prefix, queueRequest, websocket: Other ways to another answer: _REFUSED.
     """
 
     returnRawResponse: Flag | None = None
@@ -127,7 +128,7 @@ def read_call(call: Call, settings: Settings) -> Asked:
     if call.method is Method.RUN:
         run = _read_run(given)
         model, options = run.model, run.options or _OPTIONS
-        for name in ("gateway", "prefix", "queueRequest", "websocket"):
+        for name in _REFUSED:
             if bytes(getattr(options, name)) not in _NOTHING:
                 raise BadRequest(
                     f"options.{name}: expected nothing, calls go to Workers AI as they are",

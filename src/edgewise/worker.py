@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
-from . import ffi
 from .app import call, handle
 from .errors import EdgewiseError
-from .exchange import NO_JSON, Call, Method, Returned, Stream
+from .exchange import NO_JSON, Arguments, Call, Method, Returned, Stream
+from .ffi import bindings, calls, http
 from .keys import ANONYMOUS, CALLER
 from .routes import is_below
 from .rpc import UNNAMED
@@ -23,13 +23,13 @@ from .settings import NAMES, PREFIX
 
 async def fetch(request: Any) -> Any:
     """Answer a request by the variables and bindings of the Worker; JavaScript's Response."""
-    return await _fetch(request, ffi.read_variables(), None)
+    return await _fetch(request, bindings.read_variables(), None)
 
 
-async def serve(entrypoint: ffi.Entrypoint, method: Method, arguments: tuple[Any, ...]) -> Any:
+async def serve(entrypoint: calls.Entrypoint, method: Method, arguments: tuple[Any, ...]) -> Any:
     """Answer a call over RPC by the variables and bindings of the Worker."""
-    received = ffi.read_call(method, arguments, entrypoint)
-    return ffi.to_rpc(await _call(received, ffi.read_variables(), None))
+    received = calls.read_call(method, arguments, entrypoint)
+    return calls.to_rpc(await _call(received, bindings.read_variables(), None))
 
 
 async def mount(
@@ -54,7 +54,7 @@ async def mount(
     if not re.fullmatch(PREFIX, path):
         raise ValueError(f"path: expected one such as /ai, got {path!r}")
     _check_names(settings or {})
-    if not is_below(ffi.path_of(request), path):
+    if not is_below(http.path_of(request), path):
         return None
     variables = _word_settings({**(settings or {}), "PATH_PREFIX": path})
     return await _fetch(request, variables, ai)
@@ -114,19 +114,19 @@ async def models(
 
 
 async def _fetch(request: Any, variables: str, ai: Any) -> Any:
-    env = ffi.read_env()
-    body = ffi.RequestBody(request)
-    received = ffi.read_request(request, body)
-    reply, record = await handle(received, variables, ffi.platform(env, ai))
-    response = ffi.to_response(reply, record, env)
+    env = bindings.read_env()
+    body = http.RequestBody(request)
+    received = http.read_request(request, body)
+    reply, record = await handle(received, variables, bindings.platform(env, ai))
+    response = http.to_response(reply, record, env)
     await body.drop_rest()
     return response
 
 
 async def _call(received: Call, variables: str, ai: Any) -> Returned:
-    env = ffi.read_env()
-    returned, record = await call(received, variables, ffi.platform(env, ai))
-    ffi.write_down(record, env)
+    env = bindings.read_env()
+    returned, record = await call(received, variables, bindings.platform(env, ai))
+    bindings.write_down(record, env)
     return returned
 
 
@@ -140,37 +140,26 @@ async def _run(
     if caller == ANONYMOUS or not re.fullmatch(CALLER, caller):
         raise ValueError(f"caller: expected a name such as shop, got {caller!r}")
     _check_names(settings or {})
-    received = ffi.name_call(method, _Arguments(arguments), json.dumps({"caller": caller}))
+    received = calls.name_call(method, Arguments(arguments, _word), json.dumps({"caller": caller}))
     returned = await _call(received, _word_settings(settings or {}), ai)
     match returned:
         case str():
             return msgspec.json.decode(returned)
-        case Stream(handle):
-            return handle
+        case Stream(stream):
+            return stream
         case EdgewiseError():
             raise returned
-    return ffi.to_rpc(returned)
+    return calls.to_rpc(returned)
 
 
-class _Arguments:
-    """Python's arguments, an exchange.Arguments."""
-
-    def __init__(self, arguments: Sequence[Any]) -> None:
-        self._arguments = arguments
-
-    def __len__(self) -> int:
-        """See exchange.Arguments."""
-        return len(self._arguments)
-
-    def read(self, index: int) -> str | None:
-        """See exchange.Arguments."""
-        try:
-            # msgspec would word bytes, sets and dates as something else.
-            text = json.dumps(self._arguments[index], allow_nan=False, ensure_ascii=False)
-            text.encode()  # which half a surrogate pair cannot be
-        except (TypeError, ValueError, RecursionError):
-            return NO_JSON
-        return text
+def _word(argument: object) -> str:
+    try:
+        # msgspec would word bytes, sets and dates as something else.
+        text = json.dumps(argument, allow_nan=False, ensure_ascii=False)
+        text.encode()  # which half a surrogate pair cannot be
+    except (TypeError, ValueError, RecursionError):
+        return NO_JSON
+    return text
 
 
 def _check_names(settings: Mapping[str, object]) -> None:
@@ -181,6 +170,6 @@ def _check_names(settings: Mapping[str, object]) -> None:
 
 def _word_settings(settings: Mapping[str, object]) -> str:
     try:
-        return msgspec.json.encode(settings, enc_hook=ffi.plain).decode()
+        return msgspec.json.encode(settings, enc_hook=bindings.plain).decode()
     except TypeError as error:
         raise ValueError(f"settings: {error}") from error

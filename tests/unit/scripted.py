@@ -3,7 +3,7 @@
 import asyncio
 import json
 from base64 import urlsafe_b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from edgewise.access import Jwk
 from edgewise.app import Platform, call, handle
 from edgewise.errors import AccessUnavailable, BodyTooLarge, RateLimitUnavailable
-from edgewise.exchange import Call, Method, Reply, Request, Returned
+from edgewise.exchange import Arguments, Call, Method, Reply, Request, Returned
 from edgewise.inference import Answer
 from edgewise.records import Record
 
@@ -86,26 +86,9 @@ class TextBody:
         return self.document
 
 
-@dataclass
-class TextArguments:
-    """
-    A call's arguments that know which of them were read.
-
-    Attributes:
-        texts: JSON texts; None for undefined.
-        were_read: Their indices.
-    """
-
-    texts: Sequence[str | None]
-    were_read: list[int] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    def read(self, index: int) -> str | None:
-        """See exchange.Arguments."""
-        self.were_read.append(index)
-        return self.texts[index]
+def text_arguments(*texts: str | None) -> Arguments:
+    """A call's arguments that are JSON texts; None for undefined."""
+    return Arguments(texts, lambda text: text if isinstance(text, str) else None)
 
 
 @dataclass
@@ -219,7 +202,7 @@ class Corridor:
         self, method: Method, *arguments: str | None, props: str = "{}", now: float = NOW
     ) -> Returned:
         """Make a call over RPC with these JSON texts."""
-        return self.make(Call(method, TextArguments(arguments), props, "a-call", now))
+        return self.make(Call(method, text_arguments(*arguments), props, "a-call", now))
 
     def make(self, asked: Call) -> Returned:
         """Make a call over RPC."""

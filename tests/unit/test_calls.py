@@ -17,7 +17,7 @@ from edgewise.errors import (
     UnknownModel,
     UpstreamError,
 )
-from edgewise.exchange import NO_JSON, Call, Method, Reply, Stream
+from edgewise.exchange import NO_JSON, Arguments, Call, Method, Reply, Stream
 from edgewise.inference import Answer
 from edgewise.rpc import UNNAMED, word_error
 from tests.golden import ERRORS
@@ -27,7 +27,6 @@ from tests.unit.scripted import (
     FP8,
     NOW,
     Corridor,
-    TextArguments,
     completion,
     refusal,
     variables,
@@ -409,13 +408,17 @@ def test_call_needs_no_key(corridor: Corridor) -> None:
 @pytest.mark.parametrize("method", [Method.RUN, Method.GENERATE])
 def test_call_too_many_is_refused_before_it_is_read(corridor: Corridor, method: Method) -> None:
     corridor.limits.is_within = False
-    arguments = TextArguments([MODEL, HELLO])
+    were_read: list[object] = []
 
-    error = corridor.make(Call(method, arguments, "{}", "a-call", NOW))
+    def word(argument: object) -> str:
+        were_read.append(argument)
+        return HELLO
+
+    error = corridor.make(Call(method, Arguments([MODEL, HELLO], word), "{}", "a-call", NOW))
 
     assert isinstance(error, RateLimited)
     assert error.headers == {"retry-after": str(60 - int(NOW) % 60)}
-    assert arguments.were_read == []
+    assert were_read == []
 
 
 def test_models_are_listed_however_often(corridor: Corridor) -> None:

@@ -25,9 +25,9 @@ from tests.unit.scripted import (
     ScriptedAi,
     ScriptedLimits,
     ScriptedWeb,
-    TextArguments,
     TextBody,
     completion,
+    text_arguments,
 )
 from tests.unit.test_house import WRANGLER
 
@@ -110,7 +110,7 @@ def test_no_call_makes_workers_ai_receive_more_than_a_cap_allows() -> None:
                 method, given = Method.GENERATE, [inputs]
             else:
                 method, given = Method.RUN, [json.dumps(MODEL), inputs]
-            made = Call(method, TextArguments(given), "{}", "an-id", NOW)
+            made = Call(method, text_arguments(*given), "{}", "an-id", NOW)
             returned, record = await call(made, variables, platform)
             kinds[type(returned).__name__] += 1
             assert record.status < 500

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.hostile import CANARY
+from tests.worker.examples import Example, run_example
 from tests.worker.machinery import (
     copy_worker,
     raise_limits,
@@ -86,6 +87,19 @@ def client(worker: Worker) -> Iterator[httpx.Client]:
     headers = {"authorization": f"Bearer {KEYS['shop']}"}
     with httpx.Client(base_url=worker.address, headers=headers, timeout=60) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def _example(request: pytest.FixtureRequest) -> Iterator[Example]:
+    with run_example(request.module.EXAMPLE) as example:
+        yield example
+
+
+@pytest.fixture
+def example(_example: Example) -> Example:
+    """The example that a module names, over a Workers AI that has seen nothing yet."""
+    _example.ai.reset()
+    return _example
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

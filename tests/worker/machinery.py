@@ -1,7 +1,6 @@
 """What this tier needs of the machine: a Workers AI in this process, and a look at processes."""
 
 import asyncio
-import json
 import os
 import re
 import shutil
@@ -22,8 +21,8 @@ from starlette.routing import Route
 import prepare
 from runtime.config import (
     LOCAL_FLAGS,
-    command_to_serve,
     deployment,
+    serving,
     source_modules,
     vendored_modules,
     write_config,
@@ -165,18 +164,8 @@ def run_workerd(folder: Path, ai_url: str, variables: Mapping[str, object]) -> I
         ai_address=ai_url.removeprefix("http://"),
         serves=True,
     )
-    reading, writing = os.pipe()
-    with os.fdopen(reading) as control:
-        with os.fdopen(writing, "w"):
-            command = command_to_serve(config, writing)
-            process = subprocess.Popen(command, pass_fds=[writing], stdout=subprocess.DEVNULL)
-        try:
-            line = control.readline()
-            assert line, "workerd ended before it listened"
-            yield Alone(f"http://127.0.0.1:{json.loads(line)['port']}", process.pid)
-        finally:
-            process.kill()
-            process.wait()
+    with serving(config) as (pid, addresses):
+        yield Alone(addresses["http"], pid)
 
 
 @contextmanager

@@ -1,5 +1,4 @@
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -10,25 +9,13 @@ from tests.worker.examples import (
     check_cancellation,
     check_command,
     readme_commands,
-    run_example,
 )
 from workers_ai.scripts import Reply
 
-
-@pytest.fixture(scope="module")
-def _running() -> Iterator[Example]:
-    with run_example("python-binding") as example:
-        yield example
+EXAMPLE = "python-binding"
 
 
-@pytest.fixture
-def example(_running: Example) -> Example:
-    """The example, over a Workers AI that has nothing scripted and has seen nothing yet."""
-    _running.ai.reset()
-    return _running
-
-
-@pytest.mark.parametrize(("command", "shown"), readme_commands("python-binding"))
+@pytest.mark.parametrize(("command", "shown"), readme_commands(EXAMPLE))
 def test_readme_shows_what_is_answered(example: Example, command: str, shown: str) -> None:
     check_command(example, command, shown)
 

@@ -1,5 +1,4 @@
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -10,28 +9,15 @@ from tests.worker.examples import (
     check_cancellation,
     check_command,
     readme_commands,
-    run_example,
 )
 from workers_ai.scripts import Reply
 
 KEY = {"x-api-key": "only-for-this-machine"}
 STREAMED = json.dumps({"prompt": CANARY, "stream": True})
+EXAMPLE = "python-mounted"
 
 
-@pytest.fixture(scope="module")
-def _running() -> Iterator[Example]:
-    with run_example("python-mounted") as example:
-        yield example
-
-
-@pytest.fixture
-def example(_running: Example) -> Example:
-    """The example, over a Workers AI that has nothing scripted and has seen nothing yet."""
-    _running.ai.reset()
-    return _running
-
-
-@pytest.mark.parametrize(("command", "shown"), readme_commands("python-mounted"))
+@pytest.mark.parametrize(("command", "shown"), readme_commands(EXAMPLE))
 def test_readme_shows_what_is_answered(example: Example, command: str, shown: str) -> None:
     check_command(example, command, shown)
 

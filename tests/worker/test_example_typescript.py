@@ -1,5 +1,4 @@
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,29 +11,16 @@ from tests.worker.examples import (
     check_cancellation,
     check_command,
     readme_commands,
-    run_example,
 )
 from tests.worker.machinery import wait_until
 from workers_ai.scripts import Reply
 from workers_ai.speech import ToolCall
 
 STREAMED = json.dumps({"prompt": CANARY, "stream": True})
+EXAMPLE = "typescript"
 
 
-@pytest.fixture(scope="module")
-def _running() -> Iterator[Example]:
-    with run_example("typescript") as example:
-        yield example
-
-
-@pytest.fixture
-def example(_running: Example) -> Example:
-    """The example, over a Workers AI that has nothing scripted and has seen nothing yet."""
-    _running.ai.reset()
-    return _running
-
-
-@pytest.mark.parametrize(("command", "shown"), readme_commands("typescript"))
+@pytest.mark.parametrize(("command", "shown"), readme_commands(EXAMPLE))
 def test_readme_shows_what_is_answered(example: Example, command: str, shown: str) -> None:
     check_command(example, command, shown)
 

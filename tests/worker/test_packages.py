@@ -98,9 +98,9 @@ def test_edgewise_is_its_modules_and_nothing_else(edgewise_wheel: Path) -> None:
         files = {name for name in archive.namelist() if ".dist-info/" not in name}
 
     source = prepare.ROOT / "src" / "edgewise"
-    parts = [path for path in source.iterdir() if path.suffix == ".py" or path.name == "py.typed"]
+    parts = [*source.rglob("*.py"), source / "py.typed"]
     assert len(parts) > 30
-    assert files == {f"edgewise/{path.name}" for path in parts}
+    assert files == {path.relative_to(source.parent).as_posix() for path in parts}
 
 
 def test_edgewise_asks_for_ranges_and_for_nothing_else(edgewise_wheel: Path) -> None:

@@ -1,0 +1,1 @@
+"""The door between Python and JavaScript: the one package that knows both."""
