@@ -247,7 +247,7 @@ def _tell(request: Request, route: Route, settings: Settings) -> Reply:
         case Job.HEALTH:
             return health_reply(VERSION, settings.default_model)
         case Job.OPENAPI:
-            return openapi_reply(settings.path_prefix)
+            return openapi_reply(settings)
         case Job.OPENAI_MODELS:
             return models_reply(settings.models)
         case Job.OPENAI_MODEL:

@@ -22,6 +22,7 @@ from .openai_objects import (
 from .openapi_examples import EXAMPLES, MODEL, Json
 from .replies import EVENT_STREAM, JSON, CompletionBody, ErrorBody, HealthBody, json_text
 from .routes import GENERATING, OPEN, ROUTES, Dialect, Job, dialect_of
+from .settings import Settings
 
 _SCHEMAS = "#/components/schemas/"
 _TRUE = {"const": True}
@@ -59,13 +60,15 @@ _HEADERS = {
 
 
 @cache
-def describe(path_prefix: str = "") -> str:
+def describe(path_prefix: str, max_tokens_default: int, max_tokens_ceiling: int) -> str:
     """
     Describe the API, once.
 
     Args:
         path_prefix: What every path begins with.
+        max_tokens_default, max_tokens_ceiling: As of settings.Settings.
     """
+    schemas = _schemas(max_tokens_default, max_tokens_ceiling)
     paths: dict[str, Json] = {}
     for path, jobs in ROUTES.items():
         paths[path] = {
@@ -86,15 +89,16 @@ def describe(path_prefix: str = "") -> str:
             },
             "servers": [{"url": path_prefix or "/"}],
             "paths": paths,
-            "components": {"schemas": _schemas(), "securitySchemes": _SECURITY},
+            "components": {"schemas": schemas, "securitySchemes": _SECURITY},
         }
     )
 
 
-def openapi_reply(path_prefix: str) -> Reply:
+def openapi_reply(settings: Settings) -> Reply:
     """Answer with the description."""
     headers = {"content-type": JSON, "cache-control": "no-cache"}
-    return Reply(200, headers, describe(path_prefix))
+    limits = settings.max_tokens_default, settings.max_tokens_ceiling
+    return Reply(200, headers, describe(settings.path_prefix, *limits))
 
 
 # Which of them let in, and whether anybody is, is the deployment's to say.
@@ -123,7 +127,7 @@ _PLACES: Mapping[str, Json] = {
 }
 
 
-def _schemas() -> dict[str, Json]:
+def _schemas(max_tokens_default: int, max_tokens_ceiling: int) -> dict[str, Json]:
     """Describe all that is sent and answered."""
     _, schemas = msgspec.json.schema_components(
         [
@@ -136,6 +140,8 @@ def _schemas() -> dict[str, Json]:
         schema_hook=_anything,
     )
     inputs, extras = schemas["Inputs"]["properties"], schemas.pop("Extras")["properties"]
+    for limit in (inputs["max_tokens"], extras["max_completion_tokens"]):
+        limit["anyOf"][0] |= {"maximum": max_tokens_ceiling, "default": max_tokens_default}
     none: Json = {"enum": [None, []]}
     scoped = {"messages": {"type": "array"}, "prompt": {"type": "null"}, "raw": {"not": _TRUE}}
     unscoped = {

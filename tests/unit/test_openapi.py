@@ -9,7 +9,7 @@ from edgewise import openapi
 from edgewise.routes import OPEN, ROUTES, Job, resolve
 from tests.unit.scripted import BASE, Corridor, body_of, completion, variables
 
-DOCUMENT = json.loads(openapi.describe())
+DOCUMENT = json.loads(openapi.describe("", 256, 2048))
 OPERATIONS = [
     (path, method, operation)
     for path, operations in DOCUMENT["paths"].items()
@@ -32,6 +32,25 @@ def test_description_says_below_which_path_it_is(corridor: Corridor) -> None:
 
     assert DOCUMENT["servers"] == [{"url": "/"}]
     assert body_of(corridor.request("GET", "/ai/openapi.json"))["servers"] == [{"url": "/ai"}]
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        ("Inputs", "max_tokens"),
+        ("ChatRequest", "max_completion_tokens"),
+        ("CompletionRequest", "max_tokens"),
+    ],
+)
+def test_description_has_the_limits_of_the_deployment(
+    corridor: Corridor, request_: str, field: str
+) -> None:
+    corridor.variables = variables(MAX_TOKENS_DEFAULT=7, MAX_TOKENS_CEILING=70)
+
+    described = body_of(corridor.request("GET", "/openapi.json"))
+
+    limit = described["components"]["schemas"][request_]["properties"][field]["anyOf"][0]
+    assert (limit["minimum"], limit["maximum"], limit["default"]) == (1, 70, 7)
 
 
 def test_description_has_every_route_and_no_other() -> None:
