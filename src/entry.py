@@ -1,4 +1,4 @@
-"""The Worker's entrypoint. Every public method of Default is callable over RPC as well."""
+"""The Worker's entrypoints. Every public method of Default is callable over RPC as well."""
 
 from typing import Any
 
@@ -24,3 +24,11 @@ class Default(calls.Entrypoint):
 
     async def models(self, *arguments: Any) -> Any:
         return await worker.serve(self, Method.MODELS, arguments)
+
+
+class Edgewise(Default):
+    """
+    The same for those who bind it by name: no static assets stand before it.
+
+    What stands there under `wrangler dev` loses the caller's props, and errors' names and codes.
+    """

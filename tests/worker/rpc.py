@@ -110,8 +110,9 @@ class Outcome(msgspec.Struct, frozen=True):
 @dataclass(frozen=True)
 class Host:
     """
-    A Worker that calls over bindings: those of _PROPS, UNNAMED, SMALL, STRICT and FAULTY.
+    A Worker that calls over bindings: those of _PROPS, UNNAMED, SMALL, STRICT, FAULTY and DEFAULT.
 
+    DEFAULT names no entrypoint, so that what serves static assets stands between.
     SMALL and STRICT lead to Workers with the settings of tests/caps.py, FAULTY to one that fails.
     """
 
@@ -199,23 +200,23 @@ def deploy_host(folder: Path, make_small: Callable[[Path], None]) -> Iterator[Ho
         make_small: Called with the folder of the one that is bound as SMALL.
     """
     service = name_of((prepare.ROOT / "wrangler.toml").read_text("utf-8"))
-    services: list[Mapping[str, object]] = [{"binding": "UNNAMED", "service": service}]
-    services += [
-        {"binding": binding, "service": service, "props": props}
-        for binding, props in _PROPS.items()
+    services: list[Mapping[str, object]] = [
+        _bind("UNNAMED", service),
+        {"binding": "DEFAULT", "service": service},
     ]
+    services += [_bind(binding, service, props) for binding, props in _PROPS.items()]
     behind = []
     for name, settings in (("small", SMALL), ("strict", STRICT | {"ALLOW_ANONYMOUS": "false"})):
         file = make_copy(folder / name, settings, _name_uncounted(name))
         called = name_of(file.read_text("utf-8"))
-        services.append({"binding": name.upper(), "service": called, "props": {"caller": name}})
+        services.append(_bind(name.upper(), called, {"caller": name}))
         behind.append(file)
     make_small(folder / "small")
     file = make_copy(folder / "faulty", SMALL, _name_faulty)
     called = name_of(file.read_text("utf-8"))
-    services.append({"binding": "FAULTY", "service": called})
+    services.append(_bind("FAULTY", called))
     behind.append(file)
-    old = {"binding": "OLD", "service": "old"}
+    old: Mapping[str, object] = {"binding": "OLD", "service": "old"}
     before = [
         make_host(folder / "host", "host", _HOST, [*services, old]),
         make_host(folder / "old", "old", _HOST, services, _OLD_DATE),
@@ -229,6 +230,11 @@ def deploy_host(folder: Path, make_small: Callable[[Path], None]) -> Iterator[Ho
         behind=behind,
     ) as deployment:
         yield Host(deployment)
+
+
+def _bind(binding: str, service: str, props: Mapping[str, object] = {}) -> Mapping[str, object]:
+    """Word a binding to Edgewise."""
+    return {"binding": binding, "service": service, "entrypoint": "Edgewise", "props": props}
 
 
 def _name_uncounted(name: str) -> Callable[[str], str]:

@@ -24,3 +24,7 @@ class Default(Deployed):  # type: ignore[misc]  # the SDK has no types outside w
             "wasm_bytes": pyodide_js._module.HEAP8.length,
         }
         return js.Response.new(json.dumps(held))
+
+
+class Edgewise(Default):
+    pass

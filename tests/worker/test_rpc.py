@@ -395,6 +395,17 @@ def test_log_line_says_who_called_what_and_what_came_of_it(
     assert say("run", MODEL, {"prompt": 5}, WHOLE) == line | refused
 
 
+def test_binding_without_an_entrypoint_reaches_the_same_methods(host: Host) -> None:
+    asked = {"model": MODEL, "prompt": "Hello", "max_tokens": 2}
+
+    assert host.call("run", MODEL, asked, binding="DEFAULT").value["response"] == "I am"
+    assert host.call("generate", asked, binding="DEFAULT").value["response"] == "I am"
+    assert host.call("models", binding="DEFAULT").value == host.call("models").value
+    refused = host.call("generate", {}, binding="DEFAULT").error
+    assert "invalid_request: " in refused.message
+    assert host.call("fetch_later", binding="DEFAULT").kind == "TypeError"
+
+
 @pytest.mark.parametrize("binding", ["COLON", "ANONYMOUS", "NUMBER"])
 @pytest.mark.parametrize("path", ["run", "generate", "models"])
 def test_caller_with_a_name_that_is_none_is_let_in_nowhere(
