@@ -31,6 +31,11 @@ _ERRORS: Mapping[Dialect, type[msgspec.Struct]] = {
     Dialect.CLOUDFLARE: Envelope,
     Dialect.OPENAI: OpenAIErrorBody,
 }
+_TAGS: Mapping[Dialect, str] = {
+    Dialect.NATIVE: "Native",
+    Dialect.OPENAI: "OpenAI's",
+    Dialect.CLOUDFLARE: "Cloudflare's",
+}
 _STATUSES = {
     "400": "The request is wrong; the message names the field.",
     "401": "There is no key, or a wrong one.",
@@ -88,6 +93,7 @@ def describe(path_prefix: str, max_tokens_default: int, max_tokens_ceiling: int)
                 "license": {"name": "MIT", "identifier": "MIT"},
             },
             "servers": [{"url": path_prefix or "/"}],
+            "tags": [{"name": tag} for tag in _TAGS.values()],
             "paths": paths,
             "components": {"schemas": schemas, "securitySchemes": _SECURITY},
         }
@@ -212,6 +218,7 @@ def _operation(path: str, method: str, job: Job) -> Json:
     place = "InPath" if "{model}" in path and job in (Job.RUN, Job.LISTEN) else ""
     place += "OfAccount" if "{account}" in path and dialect_of(path) is Dialect.OPENAI else ""
     operation: Json = {
+        "tags": [_TAGS[dialect_of(path)]],
         "operationId": name[0].lower() + name[1:] + place + ("Head" if method == "HEAD" else ""),
         "summary": summary,
         "responses": responses,

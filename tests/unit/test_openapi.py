@@ -75,6 +75,18 @@ def test_path_with_its_examples_leads_to_its_job(path: str) -> None:
         assert resolve(method, real).job is job
 
 
+def test_operations_are_told_apart_by_their_dialect() -> None:
+    tags = {path: operation["tags"] for path, _, operation in OPERATIONS}
+
+    assert tags["/run"] == tags["/health"] == ["Native"]
+    assert tags["/v1/models"] == ["OpenAI's"]
+    assert tags["/client/v4/accounts/{account}/ai/v1/completions"] == ["OpenAI's"]
+    assert tags["/client/v4/accounts/{account}/ai/run/{model}"] == ["Cloudflare's"]
+    assert {tag for told in tags.values() for tag in told} == {
+        tag["name"] for tag in DOCUMENT["tags"]
+    }
+
+
 def test_operations_have_names_of_their_own() -> None:
     names = [operation["operationId"] for _, _, operation in OPERATIONS]
 
