@@ -2,9 +2,10 @@
 PYTHON ?= python3
 
 IN_VENV := .venv/bin/python
-PATHS := src local tests bench
+PATHS := src local clients tests bench
 
-.PHONY: dev example key access test soak check bench format deploy lock python prepare prepare-tests prepare-tools
+.PHONY: dev example key access test test-worker test-clients soak check bench format deploy lock \
+  python prepare prepare-tests prepare-tools
 
 dev: python
 	@$(PYTHON) local/dev.py
@@ -22,12 +23,22 @@ access: prepare-tools
 # Many thousands of generated cases, which take twice as long when coverage is measured.
 GENERATED := tests/unit/test_any_body.py tests/unit/test_caps.py tests/unit/test_workers_ai_agrees.py
 
+# The last two mostly wait for servers, so they run side by side. make 3.81, which macOS has, mixes
+# their lines.
 test: prepare-tests
 	$(IN_VENV) -m coverage run -m pytest tests/unit $(GENERATED:%=--ignore=%)
 	$(IN_VENV) -m coverage report
-	$(IN_VENV) -m pytest $(GENERATED)
+	@echo "The rest runs two at a time, some ten minutes; each tells when it has ended."
+	@$(MAKE) --no-print-directory --jobs=2 \
+	  $(if $(filter output-sync,$(.FEATURES)),--output-sync=line) test-worker test-clients
+
+test-worker:
 	$(IN_VENV) -m pytest tests/worker
+
+test-clients:
+	$(IN_VENV) -m pytest tests/browser
 	$(IN_VENV) -m pytest tests/clients
+	$(IN_VENV) -m pytest $(GENERATED)
 
 # The short soak of `make test` for ten minutes and more; it prints what memory is taken.
 soak: prepare-tests
@@ -59,6 +70,9 @@ lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-annotate --group clients --constraints requirements/tools.txt \
 	  --output-file requirements/clients.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-annotate --extra browser --output-file requirements/browser.txt \
+	  clients/python/pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.14 --generate-hashes --no-header \
 	  --no-annotate --output-file requirements/worker.txt pyproject.toml
 
@@ -79,8 +93,8 @@ prepare: python
 	@$(PYTHON) local/prepare.py
 
 prepare-tests: python
-	@$(PYTHON) local/prepare.py tools npm vendor runtime engine clients \
-	  typescript python-binding python-mounted
+	@$(PYTHON) local/prepare.py tools npm vendor runtime reference engine clients \
+	  typescript python-binding python-mounted python-in-browser
 
 prepare-tools: python
 	@$(PYTHON) local/prepare.py tools

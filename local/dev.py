@@ -39,6 +39,7 @@ class Served:
         arguments: Of `wrangler dev`.
         beside: The folders of Workers that run beside it.
         steps: Of the set-up.
+        page: What a browser finds at the address, if anything.
     """
 
     title: str
@@ -48,6 +49,7 @@ class Served:
     arguments: Sequence[str] = LOCAL
     beside: Sequence[Path] = ()
     steps: Sequence[str] = prepare.TO_RUN
+    page: str = ""
 
     def changed_at(self) -> dict[str, int]:
         """When each file was changed that wrangler reads."""
@@ -66,6 +68,7 @@ EDGEWISE = Served(
         """ '{"messages":[{"role":"user","content":"Hello"}],"stream":true}'"""
     ),
     folder=prepare.ROOT,
+    page="the playground",
 )
 
 
@@ -183,8 +186,9 @@ class Dev:
             wrangler = self._start_wrangler(port, ai_url)
             self._check_ai()
             address = wrangler.address.replace("127.0.0.1", "localhost")
+            page = self._served.page and f" (in a browser: {self._served.page})"
             print(
-                f"\n{self._served.title:<14}{address}\n"
+                f"\n{self._served.title:<14}{address}{page}\n"
                 f"Workers AI    {ai_url} ({source})\n"
                 f"\nTry it:\n  {self._served.trial.replace('{address}', address)}\n"
                 "\nCtrl-C ends both.\n",

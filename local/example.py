@@ -13,6 +13,7 @@ _RUN = (
     "curl {address}/ai/run -H 'X-Api-Key: only-for-this-machine'"
     """ -d '{"prompt":"Hello","stream":true}'"""
 )
+_ASK = """curl {address}/run -d '{"prompt":"Hello"}'"""
 
 
 def examples() -> dict[str, Served]:
@@ -23,11 +24,12 @@ def examples() -> dict[str, Served]:
             _word("typescript", _GENERATE, beside=[prepare.ROOT]),
             _word("python-binding", _GENERATE, beside=[prepare.ROOT]),
             _word("python-mounted", _RUN),
+            _word("python-in-browser", _ASK, beside=[prepare.ROOT], page="Python"),
         )
     }
 
 
-def _word(name: str, trial: str, beside: Sequence[Path] = ()) -> Served:
+def _word(name: str, trial: str, beside: Sequence[Path] = (), page: str = "") -> Served:
     folder = prepare.EXAMPLES / name
     arguments = [*LOCAL]
     for each in (folder, *beside):  # the first Worker is the one that listens
@@ -40,6 +42,7 @@ def _word(name: str, trial: str, beside: Sequence[Path] = ()) -> Served:
         arguments=arguments,
         beside=beside,
         steps=[*prepare.TO_RUN, name],
+        page=page,
     )
 
 

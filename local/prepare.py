@@ -33,6 +33,7 @@ ENGINE = BUILD / "engine"
 CLIENTS = BUILD / "clients"
 LOGS = BUILD / "logs"
 EXAMPLES = ROOT / "examples"
+PYTHON_CLIENT = ROOT / "clients" / "python"
 WORKERD = RUNTIME / "workerd"
 WORKERS_AI = ROOT / "local" / "workers_ai"
 
@@ -242,6 +243,16 @@ def make_runtime(run: Shell) -> None:
     run(python, "-m", "runtime.baseline", RUNTIME)
 
 
+def make_reference(_run: Shell) -> None:
+    """Put what shows the API's description where it is served from."""
+    _VIEWER.mkdir(parents=True)
+    for name in (
+        *("swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-bundle.js.LICENSE.txt"),
+        *("LICENSE", "NOTICE"),
+    ):
+        shutil.copy(NODE_MODULES / "swagger-ui-dist" / name, _VIEWER)
+
+
 def make_engine(run: Shell) -> None:
     """Install llama.cpp's server, for the test that has a real one generate the text."""
     run(
@@ -278,6 +289,27 @@ def make_python_mounted(run: Shell) -> None:
         *("-m", "pip", "install", "--no-index", "--no-deps", "--no-build-isolation"),
         *("--target", _MOUNTED, "--no-compile", ROOT),
     )
+
+
+def make_python_in_browser(run: Shell) -> None:
+    """Give an example Pyodide, the client, and what that needs in a page."""
+    _IN_BROWSER.mkdir()
+    for name in (
+        *("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm"),
+        *("python_stdlib.zip", "pyodide-lock.json"),
+    ):
+        shutil.copy(NODE_MODULES / "pyodide" / name, _IN_BROWSER)
+    pip = (VENV / "bin" / "python", "-m", "pip")
+    run(
+        *(*pip, "download", *_PIP_OPTIONS, "--requirement", "requirements/browser.txt"),
+        *("--dest", _IN_BROWSER, "--no-deps", "--only-binary", ":all:"),
+    )
+    run(
+        *(*pip, "wheel", "--no-index", "--no-deps", "--no-build-isolation"),
+        *("--wheel-dir", _IN_BROWSER, PYTHON_CLIENT),
+    )
+    for wheel in list(_IN_BROWSER.glob("*.whl")):
+        wheel.rename(_IN_BROWSER / f"{wheel.name.partition('-')[0]}.whl")
 
 
 def check_versions(node_modules: Path, workerd: Path) -> None:
@@ -317,9 +349,12 @@ _TOOLS_LOCK = ROOT / "requirements" / "tools.txt"
 _WORKER_LOCK = ROOT / "requirements" / "worker.txt"
 _ENGINE_LOCK = ROOT / "requirements" / "engine.txt"
 _CLIENTS_LOCK = ROOT / "requirements" / "clients.txt"
+_BROWSER_LOCK = ROOT / "requirements" / "browser.txt"
+_VIEWER = ROOT / "public" / "docs" / "viewer"
 _TYPESCRIPT = EXAMPLES / "typescript"
 _BINDING = EXAMPLES / "python-binding" / "python_modules"
 _MOUNTED = EXAMPLES / "python-mounted" / "python_modules"
+_IN_BROWSER = EXAMPLES / "python-in-browser" / "public" / "python"
 STEPS = {
     "tools": Step(
         "Python tools, Node among them",
@@ -347,6 +382,7 @@ STEPS = {
         ],
         make_runtime,
     ),
+    "reference": Step("the API reference's viewer", _VIEWER, _PACKAGES, make_reference),
     "engine": Step("llama.cpp, for a test", ENGINE, [_ENGINE_LOCK], make_engine),
     "clients": Step("clients that others wrote, for tests", CLIENTS, [_CLIENTS_LOCK], make_clients),
     # The examples, by their names.
@@ -365,8 +401,17 @@ STEPS = {
         [_WORKER_LOCK, ROOT / "pyproject.toml", *sorted((ROOT / "src/edgewise").rglob("*.py"))],
         make_python_mounted,
     ),
+    "python-in-browser": Step(
+        "Python for a page, and the client",
+        _IN_BROWSER,
+        [
+            *(*_PACKAGES, _BROWSER_LOCK, PYTHON_CLIENT / "pyproject.toml"),
+            *sorted((PYTHON_CLIENT / "src").rglob("*.py")),
+        ],
+        make_python_in_browser,
+    ),
 }
-TO_RUN = ("tools", "npm", "vendor", "runtime")
+TO_RUN = ("tools", "npm", "vendor", "runtime", "reference")
 
 
 def digest(step: Step) -> str:

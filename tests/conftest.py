@@ -17,6 +17,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
     del os.environ[name]
 
+# How make was told to run, such as to hold output back, is not for the make that tests run.
+os.environ.pop("MAKEFLAGS", None)
+
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """In CI a skipped test is a failed run."""

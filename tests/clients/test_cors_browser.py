@@ -1,32 +1,23 @@
 """fetch() in Chromium, from pages of other origins: one that is allowed, and one that is not."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
+from tests.browser.watched import Browser, Page, launch, needs_chromium
 from tests.clients.conversation import FAST, TEXT
 from tests.credentials import API_KEYS, KEY
 from tests.worker.deployments import Deployment, deploy
 from tests.worker.machinery import serve_app
 from workers_ai.scripts import Reply
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-
-# It asks the network for nothing of its own.
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
+pytestmark = needs_chromium
 
 # What a page may know of an answer; nothing but that it failed, where it may not.
 ASK = """
@@ -91,10 +82,8 @@ def blank(_request: Request) -> HTMLResponse:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with launch() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import re
 import select
 import subprocess
 import sys
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -311,6 +312,24 @@ def test_programs_of_the_page_run_one_after_the_other(
     assert "completion_tokens=64" in lines[0]
     assert "length Usage(" in lines[-2]
     assert lines[-1].startswith("400 invalid_request temperature temperature: expected ")
+
+
+def test_five_lines_of_the_readme_print_the_answer(
+    environment: dict[str, str], worker: Worker
+) -> None:
+    readme = (prepare.ROOT / "README.md").read_text("utf-8")
+    [shown] = re.findall(r"^    from edgewise_client .*\n(?:    .*\n|\n(?=    ))+", readme, re.M)
+    program = textwrap.dedent(shown).replace("http://localhost:8787", worker.address)
+    worker.ai.script(Reply(text="Hello to you."))
+
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program.replace("None", repr(KEYS["shop"]))],
+        capture_output=True,
+        env=environment,
+        timeout=PATIENCE_S,
+    )
+
+    assert (ended.stdout, ended.stderr) == (b"Hello to you.", b"")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,26 +1,18 @@
 """EventSource in Chromium: GET only, without headers, and it connects again when a stream ends."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Browser, Page, Response, sync_playwright
+from playwright.sync_api import Response
 
+from tests.browser.watched import Browser, Page, launch, needs_chromium
 from tests.clients.conversation import FAST, TEXT, asked
 from tests.worker.conftest import Worker
 from workers_ai.scripts import Reply
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-
-# It asks the network for nothing of its own.
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
+pytestmark = needs_chromium
 
 # Nobody closes the source: it closes itself when it is told not to connect again.
 COLLECT = """
@@ -47,10 +39,8 @@ CONNECTING, CLOSED = 0, 2
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with launch() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -23,7 +23,8 @@ def test_name_of_no_example_is_refused_with_those_that_there_are(name: str) -> N
 
     assert result.returncode != 0
     assert result.stdout.startswith(
-        f"NAME: expected one of typescript, python-binding, python-mounted, got {name!r}\n"
+        "NAME: expected one of typescript, python-binding, python-mounted, python-in-browser,"
+        f" got {name!r}\n"
         "Name one: make example NAME=typescript\n"
     )
 

@@ -160,7 +160,7 @@ def test_locks_hold_a_hash_of_everything_that_the_registry_had() -> None:
         "node_modules/@cloudflare/workerd-darwin-arm64",
         "node_modules/@cloudflare/workerd-windows-64",
     }
-    for lock in ("tools.txt", "engine.txt", "clients.txt", "worker.txt"):
+    for lock in ("tools.txt", "engine.txt", "clients.txt", "browser.txt", "worker.txt"):
         text = (ROOT / "requirements" / lock).read_text("utf-8")
         assert all("--hash=sha256:" in entry for entry in re.split(r"\n(?=\w)", text.strip()))
 

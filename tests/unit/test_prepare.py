@@ -1,11 +1,13 @@
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -179,3 +181,12 @@ def test_command_that_is_interrupted_while_it_starts_ends_too(shell: Shell, tmp_
 def test_program_that_is_not_there_is_told(shell: Shell) -> None:
     with pytest.raises(PrepareError, match="nobodys-program could not be started: No such file"):
         shell("nobodys-program")
+
+
+def test_page_gets_what_the_client_asks_for_in_one() -> None:
+    with (prepare.PYTHON_CLIENT / "pyproject.toml").open("rb") as file:
+        asked = tomllib.load(file)["project"]["optional-dependencies"]["browser"]
+    lock = (prepare.ROOT / "requirements" / "browser.txt").read_text("utf-8")
+
+    assert [entry.partition(" ")[0] for entry in re.findall(r"^\S.*", lock, re.MULTILINE)] == asked
+    assert "--hash=sha256:" in lock

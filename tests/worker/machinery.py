@@ -98,6 +98,7 @@ async def endless(event: bytes) -> AsyncIterator[bytes]:
 def copy_worker(folder: Path) -> None:
     """Copy what wrangler runs the Worker from; what others made is linked."""
     shutil.copytree(prepare.ROOT / "src", folder / "src")
+    shutil.copytree(prepare.ROOT / "public", folder / "public")
     shutil.copy(prepare.ROOT / "wrangler.toml", folder)
     for name in ("python_modules", "node_modules"):
         (folder / name).symlink_to(prepare.ROOT / name)

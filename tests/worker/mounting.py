@@ -1,6 +1,7 @@
 """Workers of others with Edgewise below a path, under the real `wrangler dev`."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,8 +29,9 @@ def deploy_mounting_host(folder: Path, variables: Mapping[str, str]) -> Iterator
     def edit(config: str) -> str:
         config = config.replace('main = "src/entry.py"', f'main = "host/{MOUNTING_WORKER.name}"')
         config = config.replace('name = "AI"', 'name = "WORDS"')
+        config = re.sub(r"\[assets\].*\n(.+\n)+", "", config)  # its pages are its own
         before, models, _ = config.partition("[[env.local.vars.MODELS]]")
-        assert models and "host/" in before and "WORDS" in before
+        assert models and "host/" in before and "WORDS" in before and "[assets]" not in before
         return unlimited(before)
 
     with deploy(folder, variables, edit=edit) as deployment:

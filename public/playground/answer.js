@@ -1,0 +1,147 @@
+/** One request to the model, and what comes of it as it comes. */
+
+import { DONE, readEvents } from "./events.js";
+import { Failure, fetchFrom } from "./failure.js";
+import { readAnswer, readFrame } from "./frames.js";
+
+const LEAST_MS = 20; // what came within less came at once: it tells no speed
+
+/** @typedef {import("./frames.js").Piece} Piece */
+/** @typedef {import("./frames.js").Usage} Usage */
+/** @typedef {"finished" | "stopped" | "broken"} Ending */
+
+/**
+ * @typedef {object} Figures
+ * @property {Ending} ending
+ * @property {string} reason Why it ended; empty when nothing tells.
+ * @property {boolean} isCut Whether it was cut at max_tokens.
+ * @property {string} model The id that ran.
+ * @property {string} requestId
+ * @property {number | null} maxTokens The limit that it ran under.
+ * @property {Usage | null} usage
+ * @property {number | null} firstAfter Milliseconds until the first of it came.
+ * @property {number} tookMs
+ * @property {number | null} speed Tokens a second.
+ * @property {string} failure What broke it.
+ */
+
+/**
+ * Ask.
+ *
+ * @param {import("./request.js").Body} body
+ * @param {string} key
+ * @param {AbortSignal} signal Stops it.
+ * @param {(piece: Piece) => void} take Called with what comes.
+ * @returns {Promise<Figures>}
+ * @throws {Failure} It was refused: nothing came.
+ */
+export async function ask(body, key, signal, take) {
+  const begun = performance.now();
+  const got = new Gathered();
+  let isWhole = false;
+  let headers = new Headers();
+
+  /** @param {Piece} piece */
+  const receive = (piece) => {
+    got.add(piece);
+    take(piece);
+  };
+
+  try {
+    const response = await fetchFrom("run", key, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+      signal,
+    });
+    headers = response.headers;
+    if (headers.get("content-type")?.startsWith("text/event-stream") && response.body) {
+      isWhole = await readStream(response.body, receive);
+    } else {
+      receive(readAnswer(await response.json()));
+      isWhole = true;
+    }
+  } catch (error) {
+    if (!signal.aborted && !headers.has("x-model")) {
+      throw error instanceof Failure ? error : new Failure("The answer cannot be read.");
+    }
+  }
+
+  const ended = performance.now();
+  const maxTokens = Number(headers.get("x-max-tokens")) || null;
+  const isStopped = signal.aborted && !isWhole;
+  const ending = isStopped ? "stopped" : isWhole && !got.failure ? "finished" : "broken";
+  const reason = ending === "finished" ? tellReason(got, maxTokens) : "";
+  return {
+    ending,
+    reason,
+    isCut: reason === "length",
+    model: headers.get("x-model") ?? "",
+    requestId: headers.get("x-request-id") ?? "",
+    maxTokens,
+    usage: got.usage,
+    firstAfter: got.first === null ? null : got.first - begun,
+    tookMs: ended - begun,
+    speed: tellSpeed(got, begun, ended),
+    failure: got.failure,
+  };
+}
+
+/** What has come of an answer, but for its words. */
+class Gathered {
+  /** @type {number | null} */
+  first = null;
+  /** @type {Usage | null} */
+  usage = null;
+  reason = "";
+  failure = "";
+
+  /** @param {Piece} piece */
+  add({ text, reasoning, calls, usage, reason, failure }) {
+    if (text || reasoning || calls.length) this.first ??= performance.now();
+    this.usage = usage ?? this.usage;
+    this.reason = reason || this.reason;
+    this.failure ||= failure;
+  }
+}
+
+/**
+ * @param {ReadableStream<Uint8Array>} body
+ * @param {(piece: Piece) => void} receive
+ * @returns {Promise<boolean>} Whether it came to its end.
+ */
+async function readStream(body, receive) {
+  for await (const events of readEvents(body)) {
+    for (const data of events) {
+      if (data.trim() === DONE) return true;
+      const piece = readFrame(data);
+      if (piece) receive(piece);
+      if (piece?.failure) return false;
+    }
+  }
+  return false;
+}
+
+/**
+ * Tell why an answer ended. Workers AI's own stream does not; but it counts.
+ *
+ * @param {Gathered} got
+ * @param {number | null} maxTokens
+ */
+function tellReason({ reason, usage }, maxTokens) {
+  const used = usage?.completion ?? null;
+  if (used !== null && maxTokens !== null && used >= maxTokens) return "length";
+  if (reason === "model_length") return "length";
+  return reason || (used === null ? "" : "stop");
+}
+
+/**
+ * @param {Gathered} got
+ * @param {number} begun
+ * @param {number} ended
+ */
+function tellSpeed({ first, usage }, begun, ended) {
+  if (!usage?.completion) return null;
+  const isOneBurst = first === null || ended - first < LEAST_MS;
+  return (usage.completion / Math.max(ended - (isOneBurst ? begun : first), 1)) * 1000;
+}
