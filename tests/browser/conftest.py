@@ -101,9 +101,9 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
         yield worker
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """One browser for a module's tests."""
+    """One browser for all tests."""
     with launch() as browser:
         yield browser
 
