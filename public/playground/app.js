@@ -63,6 +63,7 @@ const actions = {
   },
   goOn: (view) => void goOn(view),
   change: () => showTurns(),
+  has: (field) => settings.controlOf(field) !== null,
   show: (field) => showField(field),
   grow: () => scroller.follow(),
 };

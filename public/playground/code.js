@@ -1,6 +1,6 @@
 /** Words a request as code that sends it. No key stands in it: code is copied to everywhere. */
 
-import { javascript, python, shell } from "./literals.js";
+import { javascript, json, python, shell } from "./literals.js";
 
 /** @typedef {import("./request.js").Body} Body */
 
@@ -32,7 +32,7 @@ function curl({ body, url, hasKey }) {
     `curl ${body.stream ? "-N " : ""}${shell(url)}`,
     ...(hasKey ? ['-H "Authorization: Bearer $EDGEWISE_KEY"'] : []),
     "-H 'Content-Type: application/json'",
-    `--data-raw ${shell(JSON.stringify(body, null, 2))}`,
+    `--data-raw ${shell(json(body, 2))}`,
   ];
   return { files: [{ name: "Shell", text: lines.join(" \\\n  ") }], note: "" };
 }

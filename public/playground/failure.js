@@ -30,7 +30,7 @@ export class Failure extends Error {
   /** Whether another key may help. */
   get isAboutKey() {
     const { status, code = "" } = this.told;
-    return status === 401 || (status === 403 && !code.startsWith("upstream_"));
+    return this.field === "key" || status === 401 || (status === 403 && !code.startsWith("upstream_"));
   }
 }
 
@@ -45,6 +45,9 @@ export class Failure extends Error {
  */
 export async function fetchFrom(path, key, request = {}) {
   const headers = new Headers(request.headers);
+  if (/[^!-~]/u.test(key)) {
+    throw new Failure("key: expected letters, digits and signs of ASCII alone", { param: "key" });
+  }
   if (key) headers.set("authorization", `Bearer ${key}`);
   /** @type {Response} */
   let response;
@@ -74,14 +77,14 @@ async function readRefusal(response) {
     () => fields(null),
   );
   const { code, message, param } = error;
-  const wait = response.headers.get("retry-after");
+  const wait = response.headers.get("retry-after") ?? "";
   return new Failure(
     typeof message === "string" ? message : `HTTP ${response.status}, and nothing says why.`,
     {
       status: response.status,
       ...(typeof code === "string" ? { code } : {}),
       ...(typeof param === "string" ? { param } : {}),
-      ...(wait && Number(wait) >= 0 ? { retryAfter: Number(wait) } : {}),
+      ...(/^\d{1,9}$/u.test(wait) ? { retryAfter: Number(wait) } : {}),
       requestId: response.headers.get("x-request-id") ?? "",
     },
   );

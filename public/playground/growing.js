@@ -1,6 +1,8 @@
-/** Text that grows: what comes between two frames is shown at once, and nothing is laid out twice. */
+/** Text that grows: what comes between two frames is shown at once, and what stands stays laid out. */
 
-const LONGEST_NODE = 4000; // characters; a browser shapes a node anew when it grows
+import { make } from "./dom.js";
+
+const LONGEST = 4000; // characters; a browser lays a block out anew, and shapes a node, when it grows
 
 export class GrowingText {
   #waiting = "";
@@ -29,14 +31,26 @@ export class GrowingText {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
     if (!this.#waiting) return;
-    // A word in two nodes would jump to the next line with only one of them.
-    const isFull = (this.#last?.length ?? LONGEST_NODE) >= LONGEST_NODE;
-    if (!this.#last || (isFull && /^\s/u.test(this.#waiting))) {
-      this.#last = document.createTextNode("");
-      this.element.append(this.#last);
-    }
-    this.#last.appendData(this.#waiting);
+    for (const line of this.#waiting.split(/(?<=\n)/u)) this.#append(line);
     this.#waiting = "";
     this.onGrowth();
   }
+
+  /** @param {string} line One, or a part of one. */
+  #append(line) {
+    const block = this.element.lastElementChild ?? this.element;
+    if (!this.#last) {
+      this.#last = startNode(block);
+    } else if (this.#last.length >= LONGEST) {
+      // A line in two blocks, or a word in two nodes, would be broken there.
+      if (this.#last.data.endsWith("\n")) this.#last = startNode(this.element.appendChild(make("div", "")));
+      else if (/^\s/u.test(line)) this.#last = startNode(block);
+    }
+    this.#last.appendData(line);
+  }
+}
+
+/** @param {Element} parent */
+function startNode(parent) {
+  return parent.appendChild(document.createTextNode(""));
 }

@@ -65,10 +65,21 @@ export function shell(text) {
  * @param {string} text
  */
 function quote(text) {
-  return JSON.stringify(text)
-    .replaceAll("\u2028", "\\u2028")
-    .replaceAll("\u2029", "\\u2029")
-    .replace(/<(?=[/!]|script)/giu, "\\u003c");
+  return json(text).replace(/<(?=[/!]|script)/giu, "\\u003c");
+}
+
+/**
+ * Word a value as JSON in which no sign moves the text around it: some turn its direction, so that
+ * code would read otherwise than it runs.
+ *
+ * @param {unknown} value
+ * @param {number} [indent]
+ */
+export function json(value, indent) {
+  return JSON.stringify(value, null, indent).replace(
+    /[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu,
+    (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 /**
@@ -79,7 +90,7 @@ function quote(text) {
  */
 function lay(value, indent, language) {
   if (typeof value === "string") return quote(value);
-  if (typeof value === "number") return JSON.stringify(value);
+  if (typeof value === "number" && Number.isFinite(value)) return JSON.stringify(value);
   if (typeof value !== "object" || value === null) {
     return language.words[value === true ? "true" : value === false ? "false" : "null"];
   }

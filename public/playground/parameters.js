@@ -12,7 +12,7 @@ import { fields, list } from "./frames.js";
  * @typedef {object} Range
  * @property {string} expected In the API's words, such as "a number from 0 to 5".
  * @property {boolean} isInteger
- * @property {number | undefined} least
+ * @property {number} least
  * @property {number | undefined} most
  * @property {number | undefined} usual The deployment's default.
  */
@@ -41,10 +41,11 @@ export function readRanges(description) {
   const ranges = new Map();
   for (const name of NUMBERS) {
     const kind = fields(list(fields(properties[name]).anyOf)[0]);
+    if (typeof kind.minimum !== "number") continue; // an API that tells none
     ranges.set(name, {
       expected: String(kind.description ?? ""),
       isInteger: kind.type === "integer",
-      least: number(kind.minimum),
+      least: kind.minimum,
       most: number(kind.maximum),
       usual: number(kind.default),
     });
@@ -77,7 +78,7 @@ export function readNumber(name, text, range) {
   if (!Number.isFinite(value)) throw new RangeError(`${name}: expected ${expected}, got a string`);
   if (!range) return value;
   const isMisfit = range.isInteger && !Number.isSafeInteger(value);
-  if (isMisfit || (range.least !== undefined && value < range.least)) {
+  if (isMisfit || value < range.least) {
     throw new RangeError(`${name}: expected ${expected}, got ${text}`);
   }
   if (range.most !== undefined && value > range.most) {

@@ -16,7 +16,8 @@ import { Calls, wordCalls } from "./turns.js";
  * @property {(view: TurnView) => void} remove
  * @property {(view: TurnView) => void} goOn
  * @property {(view: TurnView) => void} change Called when its text was edited.
- * @property {(field: string) => void} show Leads to a setting.
+ * @property {(field: string) => boolean} has Whether there is such a setting.
+ * @property {(field: string) => void} show Leads to it.
  * @property {() => void} grow Called when it has grown.
  */
 
@@ -108,7 +109,7 @@ export class TurnView {
       buttons.append(makeButton("Try again", () => again(this)));
     }
     const field = failure.isAboutKey ? "key" : failure.field;
-    if (document.getElementById(field)) {
+    if (this.actions.has(field)) {
       buttons.append(makeButton(`Show ${field}`, () => this.actions.show(field)));
     }
     if (retryAfter !== undefined) buttons.append(this.#makeCountdown(retryAfter));
@@ -127,6 +128,9 @@ export class TurnView {
   #stopGrowing() {
     for (const growing of this.#growing) growing.flush();
     this.#growing = [];
+    // Half a character, with which the API would refuse all that follows.
+    this.turn.text = this.turn.text.toWellFormed();
+    this.turn.calls = this.turn.calls.map((call) => ({ ...call, args: call.args.toWellFormed() }));
     this.#state.textContent = "";
     this.element.removeAttribute("aria-busy");
   }
