@@ -129,6 +129,7 @@ def test_dev_streams_tokens_and_ends_all_that_it_started(
         send(process, number)
         rest, _ = process.communicate(timeout=30)
 
+    assert "(in a browser: the playground)" in "".join(printed)
     assert answer.startswith('data: {"response":"I",')
     assert answer.endswith("data: [DONE]\n\n")
     assert {"workerd", "workers-ai-local", "wrangler"} <= set(
