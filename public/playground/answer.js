@@ -23,6 +23,7 @@ const LEAST_MS = 20; // what came within less came at once: it tells no speed
  * @property {number} tookMs
  * @property {number | null} speed Tokens a second.
  * @property {string} failure What broke it.
+ * @property {boolean} isStream Whether a stream was asked for.
  */
 
 /**
@@ -84,6 +85,7 @@ export async function ask(body, key, signal, take) {
     tookMs: ended - begun,
     speed: tellSpeed(got, begun, ended),
     failure: got.failure,
+    isStream: body.stream === true,
   };
 }
 
@@ -95,6 +97,7 @@ class Gathered {
   usage = null;
   reason = "";
   failure = "";
+  hasCalled = false;
 
   /** @param {Piece} piece */
   add({ text, reasoning, calls, usage, reason, failure }) {
@@ -102,6 +105,7 @@ class Gathered {
     this.usage = usage ?? this.usage;
     this.reason = reason || this.reason;
     this.failure ||= failure;
+    this.hasCalled ||= calls.length > 0;
   }
 }
 
@@ -128,10 +132,11 @@ async function readStream(body, receive) {
  * @param {Gathered} got
  * @param {number | null} maxTokens
  */
-function tellReason({ reason, usage }, maxTokens) {
+function tellReason({ reason, usage, hasCalled }, maxTokens) {
   const used = usage?.completion ?? null;
   if (used !== null && maxTokens !== null && used >= maxTokens) return "length";
   if (reason === "model_length") return "length";
+  if (hasCalled && reason !== "content_filter") return "tool_calls";
   return reason || (used === null ? "" : "stop");
 }
 

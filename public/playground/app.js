@@ -9,13 +9,14 @@ import { Failure, fetchFrom } from "./failure.js";
 import { fields } from "./frames.js";
 import { keepKey, readKey } from "./key.js";
 import { readRanges } from "./parameters.js";
-import { makeBody, makeContinuation } from "./request.js";
+import { makeBody, makeContinuation, setFor } from "./request.js";
 import { Scroller } from "./scroller.js";
 import { Settings } from "./settings.js";
 import { Tabs } from "./tabs.js";
 import { fillTemplate } from "./template.js";
 import { TurnView } from "./turn.js";
 
+/** @typedef {import("./request.js").Asked} Asked */
 /** @typedef {import("./request.js").Body} Body */
 /** @typedef {import("./request.js").Kind} Kind */
 /** @typedef {import("./turns.js").Turn} Turn */
@@ -48,6 +49,8 @@ let kind = "chat";
 const said = { chat: [], prompt: [], raw: [] };
 /** @type {{ controller: AbortController, view: TurnView } | null} */
 let running = null;
+/** @type {Record<Kind, Asked | null>} */
+const sent = { chat: null, prompt: null, raw: null };
 let isRawEdited = false;
 /** @type {import("./catalogue.js").Model[]} */
 let models = [];
@@ -72,7 +75,7 @@ const actions = {
 
 /** Send what is written. */
 function sendMessage() {
-  if (running) return;
+  if (running || isEditing()) return;
   const text = written();
   if (!text) {
     message.focus();
@@ -80,7 +83,8 @@ function sendMessage() {
   }
   const view = new TurnView({ role: "user", text, calls: [] }, actions);
   if (!check()) return;
-  message.value = "";
+  forgetUndo();
+  if (!(kind === "raw" && isRawEdited)) message.value = ""; // what was not sent stays
   fillRaw();
   said[kind].push(view);
   message.focus();
@@ -99,7 +103,7 @@ function written() {
  * @param {TurnView} view The answer, or what it answers.
  */
 function retry(view) {
-  if (running || !check()) return;
+  if (running || isEditing() || !check()) return;
   const turns = said[kind];
   const at = turns.indexOf(view);
   const asked = turns.slice(0, at + 1).findLastIndex(({ turn }) => turn.role === "user");
@@ -107,8 +111,9 @@ function retry(view) {
   if (!user) return;
   const isLast = turns.slice(asked + 1).every(({ turn }) => turn.role === "assistant");
   if (kind === "chat" || isLast) {
-    changeTurns(turns.slice(0, asked + 1), "Answer replaced");
+    changeTurns(turns.slice(0, asked + 1), isLast ? "Answer replaced" : "Later turns deleted");
   } else {
+    forgetUndo();
     turns.push(new TurnView({ ...user.turn }, actions));
   }
   message.focus();
@@ -129,7 +134,8 @@ async function answer() {
  * @param {TurnView} view
  */
 async function goOn(view) {
-  if (running || !check()) return;
+  if (running || isEditing() || !check()) return;
+  forgetUndo();
   const turns = turnsOf(kind).slice(0, said[kind].indexOf(view) + 1);
   if (turns.length < said[kind].length) {
     changeTurns(said[kind].slice(0, turns.length), "Later turns deleted");
@@ -144,6 +150,7 @@ async function goOn(view) {
  */
 async function run(view, body) {
   const controller = new AbortController();
+  sent[kind] = body;
   running = { controller, view };
   view.begin();
   showTurns();
@@ -199,7 +206,8 @@ function point(failure) {
   const field = failure.isAboutKey ? "key" : failure.field;
   if (!field) return;
   settings.mark(field, failure.message);
-  if (!isNarrow()) showField(field);
+  // Nobody is led away from what they are writing.
+  if (!isNarrow() && !message.value && document.activeElement !== raw) showField(field);
 }
 
 // --- What is shown
@@ -229,17 +237,32 @@ function showTurns() {
 function changeTurns(turns, text) {
   const of = kind;
   const before = said[of];
-  if (running && !turns.includes(running.view)) running.controller.abort();
-  for (const view of before) if (!turns.includes(view)) view.dispose();
-  said[of] = turns;
-  showTurns();
-  undo = text
-    ? () => {
-        said[of] = before;
-        showTurns();
-      }
-    : null;
+  /** @param {TurnView[]} kept */
+  const put = (kept) => {
+    const lost = said[of].filter((view) => !kept.includes(view));
+    if (running && lost.includes(running.view)) running.controller.abort();
+    for (const view of lost) view.dispose();
+    said[of] = kept;
+    showTurns();
+  };
+  put(turns);
+  undo = text ? () => put(before) : null;
   showNotice(text);
+}
+
+/** What comes next would be lost by it. */
+function forgetUndo() {
+  undo = null;
+  showNotice("");
+}
+
+/** Whether a turn is being edited, to which this leads then. */
+function isEditing() {
+  const box = document.querySelector("#turns .editing");
+  if (!(box instanceof HTMLElement)) return false;
+  box.focus();
+  announce("Save or cancel what you edit first");
+  return true;
 }
 
 /** @param {string} text */
@@ -258,6 +281,12 @@ function showRunning() {
   changed();
 }
 
+function readKind() {
+  const chosen = document.querySelector('input[name="kind"]:checked');
+  if (chosen instanceof HTMLInputElement) kind = /** @type {Kind} */ (chosen.value);
+  showKind();
+}
+
 function showKind() {
   const isRaw = kind === "raw";
   find("raw-part", HTMLElement).hidden = !isRaw;
@@ -274,7 +303,7 @@ function fillRaw() {
   if (!isRawEdited) raw.value = fillTemplate(system.value, message.value);
   refill.hidden = !isRawEdited;
   find("raw-state", HTMLElement).textContent = isRawEdited
-    ? "edited by hand"
+    ? "edited by hand: it goes as it is, without Message"
     : "Llama 3.1's template, filled in";
 }
 
@@ -363,9 +392,10 @@ function nextBody() {
   if (text) {
     turns.push({ role: "user", text, calls: [] });
   } else {
-    while (turns.at(-1)?.role === "assistant") turns.pop();
-    if (turns.length) {
-      notes.push("The last request; write, and it is the next one.");
+    const last = sent[kind];
+    if (turns.length && last) {
+      const body = setFor(last, settingsNow());
+      return { body, note: "The last request; write, and it is the next one." };
     } else {
       const example = kind === "raw" ? fillTemplate(system.value, EXAMPLE) : EXAMPLE;
       turns.push({ role: "user", text: example, calls: [] });
@@ -428,21 +458,24 @@ refill.addEventListener("click", () => {
 });
 message.addEventListener("input", fillRaw);
 system.addEventListener("input", fillRaw);
-send.addEventListener("click", sendMessage);
-stop.addEventListener("click", () => running?.controller.abort());
+// The second click of two is for what stood there before: each takes the other's place.
+send.addEventListener("click", ({ detail }) => detail > 1 || sendMessage());
+stop.addEventListener("click", ({ detail }) => detail > 1 || running?.controller.abort());
 document.addEventListener("keydown", ({ key: pressed, isComposing }) => {
   if (pressed !== "Escape" || isComposing) return;
   if (running) running.controller.abort();
   else if (isNarrow()) showBeside(false);
 });
 for (const radio of document.querySelectorAll('input[name="kind"]')) {
-  radio.addEventListener("change", () => {
-    kind = /** @type {Kind} */ (/** @type {HTMLInputElement} */ (radio).value);
-    showKind();
-  });
+  radio.addEventListener("change", readKind);
 }
+// Whoever comes back finds what was written, which the browser fills in after this has run.
+addEventListener("pageshow", () => {
+  isRawEdited = raw.value !== fillTemplate(system.value, message.value);
+  readKind();
+});
 find("new", HTMLButtonElement).addEventListener("click", () => {
-  changeTurns([], said[kind].length ? "Cleared" : "");
+  if (said[kind].length) changeTurns([], "Cleared");
   message.focus();
 });
 find("undo", HTMLButtonElement).addEventListener("click", () => {
@@ -452,6 +485,7 @@ find("undo", HTMLButtonElement).addEventListener("click", () => {
 });
 find("reset", HTMLButtonElement).addEventListener("click", () => {
   settings.reset();
+  offer();
   announce("Settings reset");
   changed();
 });
@@ -466,6 +500,7 @@ key.addEventListener("change", () => {
 });
 key.addEventListener("input", () => settings.mark("key", ""));
 modelChoice.addEventListener("change", offer);
+find("stream", HTMLInputElement).addEventListener("change", offer);
 besideButton.addEventListener("click", () => showBeside(!document.body.classList.contains("is-beside")));
 for (const event of ["input", "change"]) document.addEventListener(event, changed);
 

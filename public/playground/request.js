@@ -14,6 +14,8 @@
  * }} Body
  */
 
+/** @typedef {Pick<Body, "messages" | "prompt"> & { raw?: unknown }} Asked What a body asks. */
+
 // What a model is asked that was cut, where its template is not ours to leave open.
 export const GO_ON = "Go on exactly where you stopped. Repeat nothing and say nothing else.";
 
@@ -59,6 +61,19 @@ export function makeContinuation(kind, system, turns, settings) {
   /** @type {Turn} */
   const goOn = { role: "user", text: GO_ON, calls: [] };
   return makeBody("chat", kind === "chat" ? system : "", [...before, goOn], settings);
+}
+
+/**
+ * Ask the same under other settings.
+ *
+ * @param {Asked} asked
+ * @param {Values} settings
+ * @returns {Body}
+ */
+export function setFor({ messages, prompt, raw }, settings) {
+  const { model, ...rest } = settings;
+  const said = messages ? { messages } : { prompt: prompt ?? "", ...(raw ? { raw } : {}) };
+  return { ...(model ? { model: String(model) } : {}), ...said, ...rest };
 }
 
 /**

@@ -11,7 +11,7 @@ import { NUMBERS, readJson, readNumber, wordRange } from "./parameters.js";
 
 /** @typedef {HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement} Control */
 
-const TEXTS = [...NUMBERS, "lora", "response_format", "json_schema", "tools"];
+const TEXTS = [...NUMBERS, "lora", "response_format", "json_schema", "tools", "tool_choice"];
 const SCHEMA = '{\n  "type": "object",\n  "properties": {\n    "answer": { "type": "string" }\n  }\n}';
 const TOOL = `[{ "name": "weather", "description": "Tells the weather",
   "parameters": { "type": "object", "properties": { "city": { "type": "string" } } } }]`;
@@ -24,6 +24,7 @@ export class Settings {
   #format = find("response_format", HTMLSelectElement);
   #schema = find("json_schema", HTMLTextAreaElement);
   #tools = find("tools", HTMLTextAreaElement);
+  #toolChoice = find("tool_choice", HTMLInputElement);
 
   constructor() {
     this.#schema.placeholder = SCHEMA;
@@ -56,8 +57,11 @@ export class Settings {
     const lacks = (/** @type {string} */ capability) =>
       model && !model.capabilities.includes(capability) ? `not with this model: no ${capability}` : "";
     this.#allow("lora", lacks("lora"), "an adapter's name or id");
-    this.#allow("response_format", lacks("json_mode"), "");
-    this.#allow("tools", kind === "chat" ? lacks("tools") : "in a chat only", "a JSON array");
+    const noStream = this.#stream.checked ? "of whole answers only: take Stream off" : "";
+    this.#allow("response_format", lacks("json_mode"), noStream);
+    const noTools = kind === "chat" ? lacks("tools") : "in a chat only";
+    this.#allow("tools", noTools, "a JSON array");
+    this.#allow("tool_choice", noTools, "auto, none, required, or a tool's name");
     this.#showSchema();
   }
 
@@ -96,6 +100,8 @@ export class Settings {
     }
     if (this.#tools.value.trim() && !this.#tools.disabled) {
       take("tools", () => readJson("tools", this.#tools.value, "an array"));
+      const choice = this.#toolChoice.value.trim();
+      if (choice) values.tool_choice = wordChoice(choice);
     }
     if (this.#rejectIfBusy.checked) values.options = { rejectIfBusy: true };
     return { values, problems };
@@ -160,6 +166,12 @@ export class Settings {
     control(name).disabled = reason !== "";
     find(`${name}-range`, HTMLElement).textContent = reason || otherwise;
   }
+}
+
+/** @param {string} choice As it was written. */
+function wordChoice(choice) {
+  if (["auto", "none", "required"].includes(choice)) return choice;
+  return { type: "function", function: { name: choice } };
 }
 
 // Where what the API names is found, where that has another name.

@@ -74,13 +74,16 @@ export class TurnView {
     this.#stopGrowing();
     this.#parts.push(figures);
     this.#showCalls();
-    const { ending, isCut, maxTokens, failure } = figures;
+    const { ending, isCut, maxTokens, failure, isStream } = figures;
     if (isCut) {
       const goOn = makeButton("Continue", () => this.actions.goOn(this));
       const limit = maxTokens === null ? "" : ` (${maxTokens})`;
       this.#end.append(make("p", "cut", `Cut at max_tokens${limit} `, goOn));
     }
-    if (ending === "stopped") this.#end.append(make("p", "cut", "Stopped"));
+    if (ending === "stopped") {
+      const rest = isStream ? "" : ": without Stream the model may go on, unheard";
+      this.#end.append(make("p", "cut", `Stopped${rest}`));
+    }
     if (ending === "broken") {
       const why = failure ? `: ${failure}` : ": what came is not the whole of it";
       const broken = make("p", "cut broken", `The answer broke off${why}`);
@@ -196,6 +199,7 @@ export class TurnView {
       this.#end.querySelector("button")?.focus();
     };
     const save = () => {
+      if (!box.value.trim()) return;
       this.turn.text = box.value;
       this.#text.textContent = box.value;
       close();

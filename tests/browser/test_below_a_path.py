@@ -1,28 +1,29 @@
-"""The pages where docs/embedding.md has them moved to, below a path of an app."""
+"""The pages where docs/embedding.md has them copied to, below a path of an app."""
 
+import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import prepare
 from tests.browser.conftest import Playground
 from tests.browser.watched import Browser, Watched, needs_chromium, watch
 from tests.worker.deployments import Deployment, deploy, unlimited
 from workers_ai.scripts import Reply
 
 pytestmark = needs_chromium
+EMBEDDING = (prepare.ROOT / "docs" / "embedding.md").read_text("utf-8")
 
 
-def move_pages(public: Path) -> None:
-    """Move the pages below /ai."""
-    pages = [path for path in public.iterdir() if not path.name.startswith((".", "_"))]
-    (public / "ai").mkdir()
-    for path in pages:
-        path.rename(public / "ai" / path.name)
-    headers = public / "_headers"
-    moved = headers.read_text("utf-8").replace("\n/docs\n", "\n/ai/docs\n")
-    assert "/ai/docs" in moved
-    headers.write_text(moved, "utf-8")
+def copy_pages(folder: Path) -> None:
+    """Copy the pages below /ai, as the page says."""
+    commands = re.findall(r"^    ((?:mkdir|cp|mv) .+)$", EMBEDDING, re.MULTILINE)
+    assert len(commands) == 3
+    subprocess.run(["sh", "-ec", "\n".join(commands)], cwd=folder, check=True)
+    headers = folder / "site" / "_headers"
+    headers.write_text(headers.read_text("utf-8").replace("\n/docs\n", "\n/ai/docs\n"), "utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +32,8 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     folder = tmp_path_factory.mktemp("below")
 
     def edit(config: str) -> str:
-        move_pages(folder / "public")
-        return unlimited(config)
+        copy_pages(folder)
+        return unlimited(config).replace('directory = "public"', 'directory = "site"')
 
     with deploy(folder, {"PATH_PREFIX": "/ai"}, edit=edit) as worker:
         yield worker
