@@ -495,6 +495,7 @@ find("show-key", HTMLButtonElement).addEventListener("click", ({ currentTarget }
   /** @type {HTMLElement} */ (currentTarget).setAttribute("aria-pressed", String(isShown));
 });
 key.addEventListener("change", () => {
+  key.value = key.value.trim(); // of what was pasted along
   keepKey(key.value);
   void loadModels();
 });

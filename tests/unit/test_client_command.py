@@ -4,6 +4,7 @@ import io
 import json
 import os
 import runpy
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -183,10 +184,21 @@ def test_key_may_be_in_a_file(server: Server, tmp_path: Path) -> None:
     assert server.received[0].headers["authorization"] == "Bearer ew_other"
 
 
-def test_empty_variables_are_as_if_they_were_not_there(
+def test_key_of_the_environment_may_have_space_around_it(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("EDGEWISE_KEY", "")
+    monkeypatch.setenv("EDGEWISE_KEY", f" {KEY}\n")
+    server.script(b'{"data":[]}')
+
+    assert main(["--models"]) == 0
+    assert server.received[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("key", ["", " \n"])
+def test_empty_variables_are_as_if_they_were_not_there(
+    server: Server, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("EDGEWISE_KEY", key)
     monkeypatch.setenv("EDGEWISE_URL", "http://127.0.0.1:9")
     server.script(b'{"data":[]}')
 
@@ -200,6 +212,7 @@ def test_empty_variables_are_as_if_they_were_not_there(
         ([], "no prompt: give one, or pipe it in"),
         (["Hello", "--temperature", "hot"], "argument --temperature: invalid float value: 'hot'"),
         (["Hello", "--temperature", "nan"], "temperature: expected a finite number, got nan"),
+        (["\udcff"], "prompt: expected text without half a surrogate pair"),
         (["Hello", "--raw", "-s", "x"], "system: a raw prompt holds its own"),
         (["Hello", "--url", "localhost"], "base_url: expected an address"),
         (["Hello", "--key-file", "/nowhere"], "--key-file: /nowhere cannot be read: No such file"),
@@ -233,6 +246,22 @@ def test_prompt_and_key_that_are_no_text_are_wrong_use(
     said = capsys.readouterr().err
     assert "standard input: expected UTF-8" in said
     assert "cannot be read: it is not UTF-8" in said
+
+
+def test_input_that_cannot_be_read_is_wrong_use(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Broken()))
+
+    with pytest.raises(SystemExit) as caught:
+        main([])
+
+    assert caught.value.code == 2
+    assert "standard input cannot be read: Input/output error" in capsys.readouterr().err
 
 
 def test_refusal_ends_with_1_and_is_told(
@@ -285,6 +314,78 @@ def test_reader_that_goes_away_ends_it_quietly(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize("arguments", [["Hello"], ["Hello", "--json"], ["--version"], ["--help"]])
+def test_output_that_has_no_room_ends_with_1(
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+) -> None:
+    server.script(STREAM, DONE, headers=EVENTS)
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+
+        assert main(arguments) == 1
+    assert capsys.readouterr().err == "edgewise: No space left on device\n"
+
+
+def test_closed_output_ends_with_1_and_asks_nobody(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+
+    assert main(["Hello"]) == 1
+    assert capsys.readouterr().err == "edgewise: standard output is closed\n"
+    assert server.received == []
+
+
+@pytest.mark.parametrize("place", [None, "/dev/full"])
+def test_note_that_cannot_be_written_changes_nothing(
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    place: str | None,
+) -> None:
+    server.script(ANSWER, headers={**JSON, **LIMIT})
+    with open(place or os.devnull, "w", encoding="utf-8") as file:
+        monkeypatch.setattr(sys, "stderr", file if place else None)
+
+        assert main(["Hello", "--no-stream"]) == 0
+    assert capsys.readouterr().out == TEXT
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "printed", "noted"),
+    [
+        ("Hello >/dev/full", 1, "", "edgewise: No space left on device\n"),
+        ("--help >/dev/full", 1, "", "edgewise: No space left on device\n"),
+        ("Hello >&-", 1, "", "edgewise: standard output is closed\n"),
+        ("Hello 2>&-", 0, TEXT, ""),
+        ("Hello 2>/dev/full", 0, TEXT, ""),
+        ("Hello >&- 2>&-", 1, "", ""),
+        ("Hello >/dev/full 2>/dev/full", 1, "", ""),
+        ("- 0>/dev/null", 2, "", "cannot be read"),
+    ],
+)
+def test_process_whose_files_are_shut_ends_without_a_traceback(
+    server: Server, command: str, status: int, printed: str, noted: str
+) -> None:
+    server.script(STREAM, DONE, headers={**EVENTS, **LIMIT})
+
+    ended = subprocess.run(
+        ["sh", "-c", f'"$0" -m edgewise_client {command}', sys.executable],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE / "src"), "PYTHONUNBUFFERED": ""},
+        timeout=60,
+    )
+
+    said = ended.stderr.decode()
+    assert (ended.returncode, ended.stdout.decode()) == (status, printed), said
+    assert said == noted or (noted == "cannot be read" and noted in said)
+    assert "Traceback" not in said
+
+
 def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["--version"])
@@ -313,6 +414,8 @@ def test_module_is_the_command(
         ("\x1b]0;title\x07", "␛]0;title␇\n"),
         ("\x9b31m\x7f\r\0", "\ufffd31m␡␍␀\n"),
         ("Grüezi 😀", "Grüezi 😀\n"),
+        ("a\u061c\u200e\u200f\u202a\u202e\u2066\u2069", "a" + "\ufffd" * 7 + "\n"),
+        ("\u200d\u2010\u2029\u202f\u2065\u206a", "\u200d\u2010\u2029\u202f\u2065\u206a\n"),
         ("", ""),
     ],
 )

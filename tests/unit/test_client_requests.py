@@ -1,6 +1,7 @@
 """What the client sends, what it refuses to send, and how it words what comes back instead."""
 
 import json
+import math
 import pickle
 import threading
 from collections.abc import Iterator
@@ -205,6 +206,46 @@ def test_value_that_goes_round_or_too_deep_is_named(client: Client) -> None:
         deep = deep["a"]  # type: ignore[assignment]
 
 
+@pytest.mark.parametrize(
+    ("name", "asked", "parameters"),
+    [
+        ("prompt", "\ud800", {}),
+        ("prompt", "a\udfff", {"system": "x"}),
+        ("prompt", "\ude00\ud83d", {"raw": True}),
+        ("system", "Hello", {"system": "\ud800"}),
+        ("messages", [{"role": "user", "content": "\ud800"}], {}),
+        ("messages", [{"role": "user", "content": [{"text": "\ud800"}]}], {}),
+        ("messages", [{"role": "user", "\ud800": "x"}], {}),
+        ("model", "Hello", {"model": "\udcff"}),
+        ("options", "Hello", {"options": {"a": ["\ud800"]}}),
+    ],
+)
+def test_half_a_surrogate_pair_is_named_before_anything_is_sent(
+    client: Client, server: Server, name: str, asked: Any, parameters: dict[str, Any]
+) -> None:
+    message = f"^{name}: expected text without half a surrogate pair$"
+    with pytest.raises(ValueError, match=message):
+        client.stream(asked, **parameters)
+
+    assert server.received == []
+
+
+@pytest.mark.parametrize("prompt", ["\ud83d\ude00", "\ufeffGrüezi 😀\u2028\0\x7f\\ud800\uffff"])
+def test_text_is_sent_as_it_is_with_halves_put_together(
+    client: Client, server: Server, prompt: str
+) -> None:
+    server.script(ANSWER)
+    client.generate(prompt)
+
+    assert json.loads(server.received[0].body) == {"prompt": prompt.replace("\ud83d\ude00", "😀")}
+
+
+def test_longest_timeout_can_be_waited_for(server: Server) -> None:
+    server.script(ANSWER)
+
+    assert Client(server.address, timeout=86_400).generate("Hello").text == "Hi"
+
+
 def test_prompts_and_messages_are_not_mistaken_for_each_other(client: Client) -> None:
     wrong: Any = MESSAGES
     with pytest.raises(TypeError, match="^prompt: expected a str, got list"):
@@ -255,6 +296,9 @@ def test_key_that_no_header_can_hold_is_refused_without_being_told(key: str) -> 
         ({"timeout": True}, "timeout: expected a number of seconds, got bool"),
         ({"timeout": 0}, "timeout: expected more than 0 seconds, got 0"),
         ({"timeout": float("nan")}, "timeout: expected more than 0 seconds, got nan"),
+        ({"timeout": 86_401}, "timeout: expected at most 86400 seconds, or None, got 86401"),
+        ({"timeout": 1e18}, r"timeout: expected at most 86400 seconds, or None, got 1e\+18"),
+        ({"timeout": math.inf}, "timeout: expected at most 86400 seconds, or None, got inf"),
     ],
 )
 def test_bad_setting_is_named(arguments: dict[str, Any], message: str) -> None:

@@ -1,6 +1,7 @@
 """The command `edgewise`: asks, and writes the answer down as it comes."""
 
 import argparse
+import errno
 import io
 import json
 import os
@@ -27,7 +28,7 @@ line between, unless it is raw. (Give it </dev/null where a program leaves it op
 The key is never an argument, for all who are on this machine can read those. It is in the
 environment variable EDGEWISE_KEY, or in a file.
 
-Exit status: 0, 1 when no whole answer came, 2 for wrong use, 130 after Ctrl-C.
+Exit status: 0, 1 when no whole answer came or could be written, 2 for wrong use, 130 after Ctrl-C.
 """
 
 
@@ -49,9 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(file, io.TextIOWrapper):  # whatever the locale says
             file.reconfigure(encoding="utf-8", errors="replace")
     parser = _make_parser()
-    options = parser.parse_args(arguments)
     try:
-        _run(options)
+        try:
+            _run(parser.parse_args(arguments))
+        finally:
+            _flush(sys.stdout)  # may hold the help still
     except (Misused, ValueError) as error:
         parser.error(str(error))
     except EdgewiseError as error:
@@ -60,9 +63,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        # Else Python complains when it writes out the rest at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon(sys.stdout)
         return _PIPE_CLOSED
+    except OSError as error:
+        _abandon(sys.stdout)
+        _note(error.strerror or str(error))
+        return 1
     return 0
 
 
@@ -128,7 +134,7 @@ def _run(options: argparse.Namespace) -> None:
 
 def _read_key(file: Path | None) -> str | None:
     if file is None:
-        return os.environ.get("EDGEWISE_KEY") or None
+        return os.environ.get("EDGEWISE_KEY", "").strip() or None
     try:
         return file.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -153,6 +159,8 @@ def _read_prompt(given: str | None, stdin: TextIO | None, *, raw: bool) -> str:
         piped = stdin.buffer.read().decode()
     except UnicodeDecodeError as error:
         raise Misused("standard input: expected UTF-8") from error
+    except OSError as error:
+        raise Misused(f"standard input cannot be read: {error.strerror}") from error
     if given is None or given == "-":
         return piped
     between = "" if raw or not piped else "\n\n"
@@ -170,8 +178,25 @@ def _word_error(error: EdgewiseError) -> str:
 
 
 def _note(text: str) -> None:
-    with Screen(sys.stderr) as screen:
-        screen.write(f"edgewise: {text}\n")
+    """Say something beside the answer, to whom can be told."""
+    try:
+        with Screen(sys.stderr) as screen:
+            screen.write(f"edgewise: {text}\n")
+    except OSError:
+        _abandon(sys.stderr)
+
+
+def _flush(file: TextIO | None) -> None:
+    if file is not None:
+        file.flush()
+
+
+def _abandon(file: TextIO | None) -> None:
+    """Let go of what a file did not take: else Python tries again at its end, and complains."""
+    if file is not None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, file.fileno())
+        os.close(nowhere)
 
 
 class Screen:
@@ -179,11 +204,20 @@ class Screen:
     Where text goes.
 
     On a terminal, control characters are shown instead of obeyed: a model that was led to write
-    them could move the cursor, rename the window or worse. And there the last line has an end.
-    Elsewhere text stays as it is.
+    them could move the cursor, rename the window, turn text around or worse. And there the last
+    line has an end. Elsewhere text stays as it is.
     """
 
-    def __init__(self, file: TextIO) -> None:
+    def __init__(self, file: TextIO | None) -> None:
+        """
+        Args:
+            file: None where it was closed.
+
+        Raises:
+            OSError: It was.
+        """
+        if file is None:
+            raise OSError(errno.EBADF, "standard output is closed")
         self._file = file
         self._is_terminal = file.isatty()
         self._is_amid_line = False
@@ -204,9 +238,13 @@ class Screen:
             self.write("\n")
 
 
+# They have text run from the right to the left, so that it reads as what it is not.
+# Source: unicode.org/reports/tr9, section 2
+_DIRECTIONS = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+
 # Unicode has a picture for each control character of ASCII; for the others there is a sign.
 _SHOWN = {
     **{code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"},
     0x7F: 0x2421,
-    **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
+    **dict.fromkeys((*range(0x80, 0xA0), *_DIRECTIONS), 0xFFFD),
 }

@@ -61,7 +61,7 @@ def word_body(
 
     Raises:
         TypeError: An argument is of the wrong type, or no JSON.
-        ValueError: Arguments do not go together, or a number is none.
+        ValueError: Arguments do not go together, a number is none, or text is no Unicode.
     """
     _expect("raw", raw, "True or False", lambda value: isinstance(value, bool))
     if isinstance(asked, str):
@@ -86,6 +86,8 @@ def _word_prompt(prompt: str, system: str | None, raw: bool) -> dict[str, object
     if system is None:
         return {"prompt": prompt, **({"raw": True} if raw else {})}
     _expect("system", system, *_TEXT)
+    _join_halves("prompt", prompt)
+    _join_halves("system", system)
     if raw:
         raise ValueError("system: a raw prompt holds its own")
     return {
@@ -108,11 +110,20 @@ def _expect(name: str, value: object, expected: str, fits: Callable[[object], bo
 
 def _word(name: str, value: object) -> bytes:
     try:
-        return f'"{name}":{json.dumps(value, allow_nan=False)}'.encode()
+        document = json.dumps(value, ensure_ascii=False, allow_nan=False)
     except RecursionError as error:
         raise ValueError(f"{name}: nested too deeply") from error
     except (TypeError, ValueError) as error:
         raise type(error)(f"{name}: {error}") from error
+    return f'"{name}":{_join_halves(name, document)}'.encode()
+
+
+def _join_halves(name: str, text: str) -> str:
+    """Put surrogates together that stand side by side, as JavaScript has them; refuse others."""
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{name}: expected text without half a surrogate pair") from error
 
 
 def _is_integer(value: object) -> bool:

@@ -2,7 +2,6 @@
 
 import http.client
 import ipaddress
-import math
 import re
 import urllib.error
 import urllib.request
@@ -15,6 +14,7 @@ from .version import VERSION
 # What a header can hold, and an address: no spaces, nothing beyond ASCII.
 _VISIBLE = re.compile(r"[!-~]+")
 _CHUNK_BYTES = 65_536
+_LONGEST_TIMEOUT_S = 86_400  # sockets can wait for 2 ** 31 ms, and not much longer
 
 
 class Transport:
@@ -23,7 +23,7 @@ class Transport:
     def __init__(self, base_url: str, key: str | None, timeout: float | None) -> None:
         """
         Args:
-            timeout: Seconds that may pass without a byte; None for any number.
+            timeout: Seconds that may pass without a byte, at most a day; None for any number.
 
         Raises:
             TypeError: An argument is of the wrong type.
@@ -149,8 +149,11 @@ def _read_timeout(timeout: float | None) -> float | None:
         return None
     if isinstance(timeout, bool) or not isinstance(timeout, int | float):
         raise TypeError(f"timeout: expected a number of seconds, got {type(timeout).__name__}")
-    if not 0 < timeout < math.inf:
+    if not timeout > 0:
         raise ValueError(f"timeout: expected more than 0 seconds, got {timeout}")
+    if timeout > _LONGEST_TIMEOUT_S:
+        expected = f"at most {_LONGEST_TIMEOUT_S} seconds, or None"
+        raise ValueError(f"timeout: expected {expected}, got {timeout}")
     return float(timeout)
 
 
