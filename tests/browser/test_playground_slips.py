@@ -4,6 +4,7 @@ import json
 
 from tests.browser.conftest import Playground
 from tests.browser.watched import expect, needs_chromium
+from tests.credentials import KEY
 from tests.worker.machinery import wait_until
 from workers_ai.scripts import Reply
 from workers_ai.speech import ToolCall
@@ -138,6 +139,15 @@ def test_late_error_leaves_whoever_writes_where_they_are(playground: Playground)
     playground.page.keyboard.type("ght")
 
     expect(playground.page.get_by_role("textbox", name="Message")).to_have_value("half a thought")
+
+
+def test_space_pasted_along_with_a_key_is_no_part_of_it(playground: Playground) -> None:
+    key = playground.page.get_by_label("Key", exact=True)
+    key.fill(f" {KEY}\t")
+    playground.say("One", Reply(text="First."))
+
+    expect(key).to_have_value(KEY)
+    assert playground.turns() == ["One", "First."]
 
 
 def test_tool_choice_goes_along_and_calls_are_the_reason(playground: Playground) -> None:
