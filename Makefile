@@ -28,7 +28,7 @@ GENERATED := tests/unit/test_any_body.py tests/unit/test_caps.py tests/unit/test
 test: prepare-tests
 	$(IN_VENV) -m coverage run -m pytest tests/unit $(GENERATED:%=--ignore=%)
 	$(IN_VENV) -m coverage report
-	@echo "The rest runs two at a time, some ten minutes; each tells when it has ended."
+	@echo "The rest runs two at a time, a quarter of an hour; each tells when it has ended."
 	@$(MAKE) --no-print-directory --jobs=2 \
 	  $(if $(filter output-sync,$(.FEATURES)),--output-sync=line) test-worker test-clients
 
