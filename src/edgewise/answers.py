@@ -7,17 +7,16 @@ Native ones hold `response`, OpenAI-style ones `choices`, some models send both 
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
-from msgspec import Raw
+from msgspec import Meta, Raw
 
 from .fields import is_too_deep
 
 S = TypeVar("S", bound=msgspec.Struct)
 
-_NOTHING = (b"", b"null", b"[]")
+_NOTHING = frozenset({b"", b"null", b"[]"})
 
 
 class _Function(msgspec.Struct, frozen=True):
@@ -66,6 +65,40 @@ class _Answer(msgspec.Struct, frozen=True):
     message: Raw = Raw()
 
 
+class _PlainDelta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    content: str | None = None
+    role: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+
+
+class _PlainChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    delta: _PlainDelta = _PlainDelta()
+    index: int = 0
+    finish_reason: None = None
+    logprobs: None = None
+    token_ids: None = None
+
+
+class _Plain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """
+    What nearly every frame is in each flavour: some text, spoken or thought, and no more.
+
+    Attributes:
+        p: Padding, which hides how long the text is.
+    """
+
+    response: str = ""
+    p: str = ""
+    choices: tuple[_PlainChoice] | None = None
+    tool_calls: Annotated[list[None], Meta(max_length=0)] | None = None
+    usage: None = None
+    id: str = ""
+    object: Literal["chat.completion.chunk"] | None = None
+    created: int = 0
+    model: str = ""
+
+
 class _Refusal(msgspec.Struct, frozen=True):
     """
     The shapes of an error.
@@ -83,6 +116,7 @@ class _Listed(msgspec.Struct, frozen=True):
 
 
 _ANSWER = msgspec.json.Decoder(_Answer)
+_PLAIN = msgspec.json.Decoder(_Plain)
 _TEXT = msgspec.json.Decoder(str)
 _CALL = msgspec.json.Decoder(_Call)
 _CODES: msgspec.json.Decoder[list[_Listed] | _Listed] = msgspec.json.Decoder(
@@ -95,8 +129,7 @@ _NOTHING_SAID = _Said()
 _FAILED = "error"
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """
     A tool call, or a piece of one.
 
@@ -111,8 +144,7 @@ class Call:
     arguments: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """
     An answer or a frame of one.
 
@@ -171,6 +203,23 @@ def read_answer(document: bytes) -> Answer:
     )
 
 
+def read_plain(document: bytes) -> tuple[str, str] | None:
+    """
+    Read the data of a frame if it is a plain one, in a fraction of the time that any takes.
+
+    Returns:
+        The text and the reasoning that read_answer finds; None for a frame that is left to it.
+    """
+    try:
+        frame = _PLAIN.decode(document)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    if frame.choices is None:
+        return frame.response, ""
+    said = frame.choices[0].delta
+    return frame.response or said.content or "", said.reasoning_content or said.reasoning or ""
+
+
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)"
 )
@@ -196,7 +245,7 @@ def _mend(escape: re.Match[bytes]) -> bytes:
 def _is_failure(answer: _Answer, *, is_empty: bool) -> bool:
     signs = (answer.error, answer.errors, answer.internalCode, answer.httpCode)
     return (
-        any(bytes(sign) not in _NOTHING for sign in signs)
+        not _NOTHING.issuperset(map(bytes, signs))
         or bytes(answer.success) == b"false"
         or bytes(answer.object) == b'"error"'
         or (is_empty and bytes(answer.message) not in _NOTHING)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Raw
 
-from .answers import read_answer, read_call, read_code
+from .answers import read_answer, read_call, read_code, read_plain
 from .endings import FinishReason, Usage, find_reason, read_usage
 from .errors import UpstreamError
 from .openai_objects import (
@@ -79,6 +79,9 @@ class Chunks:
         self._reason: str | None = None
         self._has_begun = not heading.is_chat
         self._has_finished = False
+        empty = DeltaChoice(0, Delta(content=""), None)
+        chunk = self._chunk([empty if heading.is_chat else TextChoice(0, "", None)])
+        self._before_text, _, self._after_text = chunk.rpartition(b'""')
 
     @property
     def usage(self) -> Usage | None:
@@ -112,38 +115,57 @@ class Chunks:
         for data in frames:
             if self.is_over:
                 break
-            if data == DONE:
-                said += [self._say(text), self._finish()]
-                break
-            try:
-                answer = read_answer(data)
-                calls = [self._calls.piece(read_call(call)) for call in answer.calls]
-            except msgspec.DecodeError:
-                if not data.startswith(b"{"):
-                    continue  # no frame: something to keep the connection alive
-                said += [self._say(text), self._fail(None)]
-                break
-            if answer.is_failure:
-                said += [self._say(text), self._fail(read_code(data))]
-                break
-            self._reason = answer.reason or self._reason
-            if bytes(answer.usage) != b"null":
-                self._usage = answer.usage
-            # A completion has no place for either: its prompt asked for text alone.
-            has_place = self._heading.is_chat and not self._stopper.has_stopped
-            if answer.reasoning and has_place:
-                said += [self._say(text), self._delta(Delta(reasoning_content=answer.reasoning))]
-            if answer.text:
-                text.append(self._stopper.feed(answer.text))
-            pieces = [call for call in calls if call is not None]
-            if pieces and has_place and not self._stopper.has_stopped:
-                text.append(self._stopper.close())
-                said += [self._say(text), self._delta(Delta(tool_calls=pieces))]
+            plain = read_plain(data)
+            if plain is None:
+                said += self._take_any(data, text)
+            else:
+                said += self._hear(*plain, text)
             if self._stopper.has_stopped and not self._has_finished:
                 said += [self._say(text), self._stop()]
         if not self.is_over:
             said.append(self._say(text))
         return b"".join(said)
+
+    def _take_any(self, data: bytes, text: list[str]) -> list[bytes]:
+        """
+        Take a frame of any kind.
+
+        Args:
+            text: What gathered before it; text that the frame holds is added.
+        """
+        if data == DONE:
+            return [self._say(text), self._finish()]
+        try:
+            answer = read_answer(data)
+            calls = [self._calls.piece(read_call(call)) for call in answer.calls]
+        except msgspec.DecodeError:
+            if not data.startswith(b"{"):
+                return []  # no frame: something to keep the connection alive
+            return [self._say(text), self._fail(None)]
+        if answer.is_failure:
+            return [self._say(text), self._fail(read_code(data))]
+        self._reason = answer.reason or self._reason
+        if bytes(answer.usage) != b"null":
+            self._usage = answer.usage
+        said = self._hear(answer.text, answer.reasoning, text)
+        pieces = [call for call in calls if call is not None]
+        if pieces and self._has_place():
+            text.append(self._stopper.close())
+            said += [self._say(text), self._delta(Delta(tool_calls=pieces))]
+        return said
+
+    def _hear(self, spoken: str | None, thought: str, text: list[str]) -> list[bytes]:
+        """Take what a frame holds of text and reasoning."""
+        said: list[bytes] = []
+        if thought and self._has_place():
+            said += [self._say(text), self._delta(Delta(reasoning_content=thought))]
+        if spoken:
+            text.append(self._stopper.feed(spoken))
+        return said
+
+    def _has_place(self) -> bool:
+        """Tell whether it may say more than text: a completion's prompt asked for that alone."""
+        return self._heading.is_chat and not self._stopper.has_stopped
 
     def _say(self, text: list[str]) -> bytes:
         """Say the text that gathered, and forget it."""
@@ -151,9 +173,7 @@ class Chunks:
         text.clear()
         if not joined or self._has_finished:
             return b""
-        if not self._heading.is_chat:
-            return self._chunk([TextChoice(0, joined, None)])
-        return self._delta(Delta(content=joined))
+        return self._begin() + self._before_text + msgspec.json.encode(joined) + self._after_text
 
     def _delta(self, delta: Delta) -> bytes:
         return self._begin() + self._chunk([DeltaChoice(0, delta, None)])

@@ -22,7 +22,8 @@ class Lines:
         Returns:
             The data of each frame that they complete.
         """
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        lines = (self._rest + chunk).split(b"\n")
+        self._rest = lines.pop()
         return _data(lines)
 
     def close(self) -> list[bytes]:
@@ -31,11 +32,9 @@ class Lines:
         return _data([line])
 
 
+_STARTS = (b"data:", DONE)
+
+
 def _data(lines: list[bytes]) -> list[bytes]:
-    found = []
-    for line in lines:
-        if line.startswith(b"data:"):
-            found.append(line[5:].strip())
-        elif line.startswith(DONE):
-            found.append(line.strip())
+    found = [line.removeprefix(b"data:").strip() for line in lines if line.startswith(_STARTS)]
     return [data for data in found if data]
