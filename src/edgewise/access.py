@@ -10,7 +10,6 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -76,8 +75,7 @@ _KEY_DECODER = msgspec.json.Decoder(Jwk)
 _CERTS_DECODER = msgspec.json.Decoder(_Certs)
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(msgspec.Struct, frozen=True):
     """
     Whose tokens are taken.
 
@@ -107,8 +105,7 @@ class Web(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """
     The keys of an issuer, as they were published.
 
@@ -209,11 +206,11 @@ async def _find_key(kid: str, access: Access, web: Web, now: float) -> Jwk:
             # Another request may have had more luck meanwhile.
             if known_keys.get(access.issuer, _UNKNOWN) is not known:
                 return await _find_key(kid, access, web, now)
-            known_keys[access.issuer] = replace(_UNKNOWN, asked_at=now)
+            known_keys[access.issuer] = msgspec.structs.replace(_UNKNOWN, asked_at=now)
             raise
     is_due = now - known.fetched_at > FRESH_S or kid not in known.keys
     if is_due and now - known.asked_at > PAUSE_S:
-        known_keys[access.issuer] = replace(known, asked_at=now)
+        known_keys[access.issuer] = msgspec.structs.replace(known, asked_at=now)
         with suppress(AccessUnavailable):  # those that are known serve on for a while
             known = await _fetch(access, web, now)
     if kid not in known.keys:

@@ -1,6 +1,7 @@
 """Whether a caller may: how often, and how much at once."""
 
 import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -14,6 +15,8 @@ from .settings import Settings
 BY_CALLER = "RATE_LIMIT_CALLER"
 BY_ADDRESS = "RATE_LIMIT_ADDRESS"
 _NETWORK_BITS = 64  # what one subscriber has of IPv6, at the least
+_BYTE = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"{_BYTE}(?:\.{_BYTE}){{3}}")
 
 
 class RateLimits(Protocol):
@@ -79,14 +82,14 @@ async def _count(
 
 def _network(address: str | None) -> str:
     """Tell whose address it is, as far as one can tell: of IPv6, everybody has many."""
+    if _IPV4.fullmatch(address or ""):  # to parse it would take as long as all else in here
+        return address or ""
     try:
-        parsed = ipaddress.ip_address(address or "")
+        parsed = ipaddress.IPv6Address(address or "")
     except ValueError:
         return "none"  # of a Worker that calls over a binding
-    if isinstance(parsed, ipaddress.IPv6Address):
-        parsed = parsed.ipv4_mapped or parsed
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
     return str(ipaddress.ip_network((int(parsed), _NETWORK_BITS), strict=False))
 
 
@@ -102,9 +105,9 @@ def check_counts(inputs: Inputs, settings: Settings) -> None:
         ("tools", settings.max_tools),
         ("functions", settings.max_tools),
     ):
-        count = len(getattr(inputs, name) or ())
-        if count > most:
-            raise _over(name, f"at most {most}", str(count))
+        given = getattr(inputs, name)
+        if given is not None and len(given) > most:
+            raise _over(name, f"at most {most}", str(len(given)))
     if inputs.raw and (not settings.takes_raw_prompts or settings.system_prompt):
         raise BadRequest("raw: expected false, this deployment takes no raw prompts", param="raw")
     if settings.takes_system_messages:

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
+import msgspec
 from msgspec import UNSET
 
 from . import VERSION
@@ -37,8 +37,7 @@ from .settings import Settings, read_settings
 _WELL_FORMED_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
+class Platform(msgspec.Struct, frozen=True):
     """
     What the corridor needs of the platform.
 
@@ -72,7 +71,10 @@ async def handle(request: Request, variables: str, platform: Platform) -> tuple[
     fault: Fault | None = None
     try:
         settings = read_settings(variables)
-        request = replace(request, path=strip(request.path, settings.path_prefix))
+        if settings.path_prefix:
+            request = msgspec.structs.replace(
+                request, path=strip(request.path, settings.path_prefix)
+            )
         check_host(request, settings)
         if is_preflight(request):
             reply = preflight_reply(request, settings)
@@ -113,7 +115,7 @@ async def handle(request: Request, variables: str, platform: Platform) -> tuple[
         **(cors_headers(request, settings) if settings else {}),
         **reply.headers,
     }
-    return replace(reply, headers=headers), record
+    return Reply(reply.status, headers, reply.body, reply.usage), record
 
 
 async def call(call: Call, variables: str, platform: Platform) -> tuple[Returned, Record]:
@@ -227,8 +229,11 @@ def _record(
 
 def _name(request: Request) -> str:
     """Name a request as its caller does, or else as Cloudflare does."""
-    names = (request.headers.get(name, "") for name in ("x-request-id", "cf-ray"))
-    return next((name for name in names if _WELL_FORMED_ID.fullmatch(name)), request.id)
+    for header in ("x-request-id", "cf-ray"):
+        name = request.headers.get(header)
+        if name is not None and _WELL_FORMED_ID.fullmatch(name):
+            return name
+    return request.id
 
 
 def _word_timing(record: Record) -> str:

@@ -91,6 +91,7 @@ class Search(msgspec.Struct, frozen=True):
     per_page: Annotated[int, Meta(ge=1, le=1000, description="an integer from 1 to 1000")] = 50
 
 
+_SAID = msgspec.json.Decoder(dict[str, Raw])
 _SEARCH = msgspec.json.Decoder(Search, strict=False)
 _EXPECTED = {"": "an object", **descriptions(Search)}
 _TASK = Task("c329a1f9-323d-4e91-b2aa-582dd4188d34", _TEXT_GENERATION, "Models that generate text.")
@@ -107,7 +108,7 @@ def run_reply_in_envelope(generation: Generation, outcome: Outcome) -> Reply:
     if isinstance(outcome.body, Stream):
         return run_reply(generation, outcome)
     answer, reason, truncated = understand(outcome.model, outcome.body, generation.max_tokens)
-    said: dict[str, object] = msgspec.json.decode(outcome.body, type=dict[str, Raw])
+    said: dict[str, object] = {**_SAID.decode(outcome.body)}
     result = said | {"finish_reason": reason, "truncated": truncated}
     body = Envelope(result, success=True, errors=[], messages=[])
     return json_reply(200, body, common_headers(generation, outcome), read_usage(answer.usage))

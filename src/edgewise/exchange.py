@@ -1,9 +1,10 @@
 """What enters and leaves the corridor: plain values, no JavaScript."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
+
+import msgspec
 
 from .endings import Usage
 from .errors import EdgewiseError
@@ -26,8 +27,7 @@ class Body(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """
     A request as it came in.
 
@@ -63,8 +63,7 @@ class Method(Enum):
 NO_JSON = ""  # in place of a text: the value is none that JSON can hold
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(msgspec.Struct, frozen=True):
     """
     A call's arguments, which are no text before they are read.
 
@@ -84,8 +83,7 @@ class Arguments:
         return self.word(self.values[index])
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """
     A call of another Worker over RPC, or of the one that we are a library of.
 
@@ -103,15 +101,13 @@ class Call:
     received_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
+class Stream(msgspec.Struct, frozen=True):
     """A stream of bytes that is handed on unread: in the Worker, a JavaScript ReadableStream."""
 
     handle: object
 
 
-@dataclass(frozen=True, slots=True)
-class Preceded:
+class Preceded(msgspec.Struct, frozen=True):
     """A stream that is handed on unread behind some text."""
 
     opening: str
@@ -150,16 +146,14 @@ class Rewriter(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Rewritten:
+class Rewritten(msgspec.Struct, frozen=True):
     """A stream that is rewritten on its way."""
 
     stream: Stream
     rewriter: Rewriter
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """
     What goes back to the caller.
 

@@ -26,7 +26,6 @@ _PIECE_BYTES = 65_536
 _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKET_OR_QUOTE = bytes(set(range(256)) - set(b'[]{}"'))
 
-_NAMES = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _BYTE = re.compile(r"\(byte (?P<byte>\d+)\)$")
 _LONGEST_NUMBER = 400  # the longest that a float of 64 bits needs has 309 digits before the point
 _LONGEST_ECHO = 20  # characters of a number; longer ones are only called a number
@@ -133,17 +132,7 @@ def read_query(query: str, known: Container[str]) -> bytes:
     return msgspec.json.encode(given)
 
 
-def unknown_fields(document: bytes, known: Container[str]) -> list[str]:
-    """
-    Name what an object holds besides.
-
-    Args:
-        document: A JSON object, decoded before.
-    """
-    return [name for name in _NAMES.decode(document) if name not in known]
-
-
-def refuse_twice(document: bytes, known: Container[str]) -> None:
+def read_names(document: bytes, known: Container[str]) -> dict[str, object]:
     """
     Refuse a name that stands twice in one object, and numbers that are no numbers any more.
 
@@ -151,31 +140,47 @@ def refuse_twice(document: bytes, known: Container[str]) -> None:
     need not be what is done here.
 
     Args:
-        document: JSON, decoded before.
+        document: A JSON object, decoded before.
         known: The names that may be told.
+
+    Returns:
+        The object with all its names; in place of each number is None.
 
     Raises:
         BadRequest: Names the field where it is a known one.
     """
-
-    def take(pairs: list[tuple[str, object]]) -> None:
-        if len(dict(pairs)) == len(pairs):
-            return
-        [(twice, _)] = Counter(name for name, _ in pairs).most_common(1)
-        if twice in known:
-            raise BadRequest(f"{twice}: expected once in an object, got it twice", param=twice)
-        raise BadRequest("body: expected each name once in an object, got one twice")
-
-    def measure(digits: str) -> None:
-        if len(digits) > _LONGEST_NUMBER:
-            raise BadRequest(f"body: expected numbers of at most {_LONGEST_NUMBER} characters")
-
     try:
-        json.loads(
-            document.decode(), object_pairs_hook=take, parse_int=measure, parse_float=measure
-        )
+        given: dict[str, object] = _NAMES.decode(document.decode())
+    except _Twice as error:
+        [twice] = error.args
+        if twice in known:
+            raise BadRequest(
+                f"{twice}: expected once in an object, got it twice", param=twice
+            ) from error
+        raise BadRequest("body: expected each name once in an object, got one twice") from error
     except ValueError as error:
         raise BadRequest("body: expected valid JSON") from error
+    return given
+
+
+class _Twice(Exception):
+    """A name that stands twice in an object."""
+
+
+def _take(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    given = dict(pairs)
+    if len(given) < len(pairs):
+        [(twice, _)] = Counter(name for name, _ in pairs).most_common(1)
+        raise _Twice(twice)
+    return given
+
+
+def _measure(digits: str) -> None:
+    if len(digits) > _LONGEST_NUMBER:
+        raise BadRequest(f"body: expected numbers of at most {_LONGEST_NUMBER} characters")
+
+
+_NAMES = json.JSONDecoder(object_pairs_hook=_take, parse_int=_measure, parse_float=_measure)
 
 
 def is_too_deep(document: bytes, max_depth: int = MAX_DEPTH) -> bool:
@@ -184,7 +189,8 @@ def is_too_deep(document: bytes, max_depth: int = MAX_DEPTH) -> bool:
 
     What is malformed besides may pass up to twice that depth; it is for the decoder to refuse.
     """
-    if document.count(b"[") + document.count(b"{") <= max_depth:
+    is_short = len(document) <= _PIECE_BYTES  # a long one has many, and to count takes its time
+    if is_short and document.count(b"[") + document.count(b"{") <= max_depth:
         return False
     if b"\\" in document:
         document = document.replace(rb"\\", b"").replace(rb"\"", b"")

@@ -1,8 +1,9 @@
 """Asking Workers AI, and falling back to the next model before the first byte."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from .answers import read_code
 from .errors import UpstreamError
@@ -16,8 +17,7 @@ FALL_BACK_ON = frozenset({5007, 5028, 3042})
 answered_last: dict[tuple[str, ...], str] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """
     What Workers AI answered.
 
@@ -48,8 +48,7 @@ class Ai(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """
     A result and who gave it.
 

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from hmac import compare_digest
+
+import msgspec
 
 from .errors import Misconfigured
 
@@ -19,8 +20,7 @@ _EXPECTED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(msgspec.Struct, frozen=True):
     """
     What a key that is given is compared with.
 

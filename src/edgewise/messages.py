@@ -15,30 +15,34 @@ def word_messages(messages: Sequence[Message]) -> list[dict[str, object]]:
     turns: list[dict[str, object]] = []
     called: dict[str, str] = {}
     for index, message in enumerate(messages):
-        path = f"messages[{index}]"
-        calls = _word_calls(message.tool_calls or [], f"{path}.tool_calls")
-        if calls and message.role != "assistant":
-            raise BadRequest(
-                f"{path}.tool_calls: expected only with role assistant", param=f"{path}.tool_calls"
-            )
+        content, calls = message.content, message.tool_calls
+        worded: Sequence[dict[str, object]] = ()
+        if calls:
+            path = f"messages[{index}].tool_calls"
+            worded = _word_calls(calls, path)
+            if message.role != "assistant":
+                raise BadRequest(f"{path}: expected only with role assistant", param=path)
+        if not isinstance(content, str):
+            content = _flatten(content, bool(calls), f"messages[{index}].content")
+        role = message.role
         turn: dict[str, object] = {
-            "role": "system" if message.role == "developer" else message.role,
-            "content": _flatten(message.content, bool(calls), f"{path}.content"),
+            "role": "system" if role == "developer" else role,
+            "content": content,
         }
-        name = message.name or called.get(message.tool_call_id or "")
-        turn |= {"name": name} if name else {}
-        turn |= {"tool_call_id": message.tool_call_id} if message.tool_call_id else {}
-        turn |= {"tool_calls": calls} if calls else {}
-        for call in message.tool_calls or []:
-            if call.id:
-                called[call.id] = call.function.name if call.function else call.name or ""
+        if name := message.name or called.get(message.tool_call_id or ""):
+            turn["name"] = name
+        if message.tool_call_id:
+            turn["tool_call_id"] = message.tool_call_id
+        if calls:
+            turn["tool_calls"] = worded
+            for call in calls:
+                if call.id:
+                    called[call.id] = call.function.name if call.function else call.name or ""
         turns.append(turn)
     return turns
 
 
 def _flatten(content: Content | UnsetType, is_call: bool, path: str) -> str:
-    if isinstance(content, str):
-        return content
     if isinstance(content, list):
         return "".join(part.text for part in content)
     if not is_call:
@@ -72,7 +76,7 @@ def _word_calls(calls: Sequence[ToolCall], path: str) -> Sequence[dict[str, obje
     return worded
 
 
-_BESIDE = ("tools", "tool_choice", "functions", "response_format", "lora")
+_BESIDE = frozenset({"tools", "tool_choice", "functions", "response_format", "lora"})
 
 
 def read_texts(sent: Mapping[str, object]) -> tuple[list[str], list[object]]:
@@ -97,7 +101,7 @@ def read_texts(sent: Mapping[str, object]) -> tuple[list[str], list[object]]:
             for name, value in turn.items()
             if name not in ("role", "content")
         ]
-    return texts, [*rest, *(sent[name] for name in _BESIDE if name in sent)]
+    return texts, [*rest, *(sent[name] for name in sent.keys() & _BESIDE)]
 
 
 def impose(system_prompt: str, sent: Mapping[str, object]) -> dict[str, object]:

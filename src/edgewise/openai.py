@@ -11,7 +11,7 @@ from .chunks import Chunks, Stopper
 from .endings import FinishReason, read_usage, understand
 from .errors import BadRequest, EdgewiseError, UpstreamError
 from .exchange import Reply, Request, Rewritten, Stream
-from .fields import decode, decode_checked, descriptions, refuse_twice, unknown_fields
+from .fields import decode, decode_checked, descriptions, read_names
 from .inference import Outcome
 from .inputs import EXPECTED, FIELDS, MOST_SEED, NAMES, Flag, Inputs, MaxTokens
 from .models import serving
@@ -134,9 +134,8 @@ def parse_completion(document: bytes, settings: Settings) -> Generation:
 
 def _parse(document: bytes, settings: Settings, known: frozenset[str], asked_by: str) -> Generation:
     extras = decode(document, _EXTRAS, _EXTRAS_EXPECTED, BadRequest, settings.max_json_depth)
-    refuse_twice(document, _NAMES)
-    names = unknown_fields(document, known)
-    _refuse_unknown(names)
+    given = read_names(document, _NAMES)
+    _refuse_unknown(name for name in given if name not in known)
     for name, allowed in ONLY.items():
         value = getattr(extras, name)
         if value is not None and not any(_is_same(value, one) for one in allowed):
@@ -164,7 +163,7 @@ def _parse(document: bytes, settings: Settings, known: frozenset[str], asked_by:
         inputs,
         None,
         settings,
-        ignored=find_ignored(names, document, inputs),
+        ignored=find_ignored(given, known),
         limited_by=limited_by,
         stop=[stop] if isinstance(stop, str) else stop,
         include_usage=bool(options.include_usage),

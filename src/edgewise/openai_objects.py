@@ -4,7 +4,6 @@ The objects of OpenAI's API, and how Workers AI's words become them.
 Source: the types of the openai libraries, which are generated from OpenAI's own API description.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -170,8 +169,7 @@ class OpenAIErrorBody(msgspec.Struct):
     error: OpenAIError
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
+class Heading(msgspec.Struct, frozen=True):
     """
     What all chunks of an answer have in common.
 

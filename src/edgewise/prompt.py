@@ -1,13 +1,14 @@
 """What a caller asks for: every body we accept, decoded and validated once into a Generation."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from operator import attrgetter
+from typing import cast
 
 import msgspec
 
 from .admission import check_characters, check_counts
 from .errors import BadRequest
-from .fields import decode, name_value, read_query, refuse_twice, unknown_fields
+from .fields import decode, name_value, read_names, read_query
 from .inputs import (
     EXPECTED,
     FIELDS,
@@ -30,8 +31,7 @@ _LONGEST_NAME = 64
 _MOST_NAMES = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Generation:
+class Generation(msgspec.Struct, frozen=True):
     """
     One validated request for text.
 
@@ -72,9 +72,8 @@ def parse(document: bytes, model: str | None, settings: Settings, name: str = "b
         ContextLengthExceeded: It does not fit into the model's context window.
     """
     inputs = decode(document, _DECODER, EXPECTED, BadRequest, settings.max_json_depth, name)
-    refuse_twice(document, NAMES)
-    names = unknown_fields(document, FIELDS)
-    return generate(inputs, model, settings, ignored=find_ignored(names, document, inputs))
+    given = read_names(document, NAMES)
+    return generate(inputs, model, settings, ignored=find_ignored(given, FIELDS))
 
 
 def parse_query(query: str, model: str | None, settings: Settings) -> Generation:
@@ -96,34 +95,32 @@ def parse_query(query: str, model: str | None, settings: Settings) -> Generation
     if inputs.prompt is None:
         raise BadRequest(f"prompt: expected {NOT_EMPTY}, got nothing", param="prompt")
     inputs = msgspec.structs.replace(inputs, stream=True)
-    names = unknown_fields(document, FIELDS)
-    return generate(inputs, model, settings, ignored=find_ignored(names, document, inputs))
+    given = read_names(document, FIELDS)
+    return generate(inputs, model, settings, ignored=find_ignored(given, FIELDS))
 
 
-def find_ignored(names: Sequence[str], document: bytes, inputs: Inputs) -> list[str]:
+def find_ignored(given: Mapping[str, object], known: Container[str]) -> list[str]:
     """
     Name the fields of a body that do nothing, those of its messages too.
 
     Only names that a header can carry, and no more than a few: they are the caller's text.
 
     Args:
-        names: Those at the top.
+        given: The body, as read_names reads it once it was found valid.
+        known: The fields at the top that do something.
     """
-    names = [*names]
-    if inputs.messages is not None:
-        given = msgspec.json.decode(document, type=_Turns).messages
-        for index, turn in enumerate(given):
+    names = [name for name in given if name not in known]
+    for index, turn in enumerate(cast(list[dict[str, object]], given.get("messages") or ())):
+        if not turn.keys() <= _OF_MESSAGE:
             names += [f"messages[{index}].{name}" for name in turn if name not in _OF_MESSAGE]
+    if not names:
+        return names
     told = [
         name
         for name in names[:_MOST_NAMES]
         if len(name) <= _LONGEST_NAME and name.isascii() and name.isprintable() and "," not in name
     ]
     return told if len(told) == len(names) else [*told, "..."]
-
-
-class _Turns(msgspec.Struct):
-    messages: list[dict[str, msgspec.Raw]]
 
 
 _OF_MESSAGE = frozenset(Message.__struct_fields__)
@@ -166,11 +163,13 @@ def generate(
         raise BadRequest(f"seed: expected {SEED}, got {name_value(inputs.seed)}", param="seed")
     check_counts(inputs, settings)
     sent = _word_prompt(inputs)
-    sent |= _word_tools(inputs)
+    if inputs.tools or inputs.tool_choice is not None:
+        sent |= _word_tools(inputs)
     sent |= _word_format(inputs.response_format)
-    sent |= {
-        name: value for name in _PASSED_ON if (value := getattr(inputs, name)) not in (None, [])
-    } | {"max_tokens": max_tokens}
+    for name, value in zip(_PASSED_ON, _passed_on(inputs), strict=True):
+        if value is not None and value != []:
+            sent[name] = value
+    sent["max_tokens"] = max_tokens
     texts, rest = read_texts(sent)
     check_characters("prompt" if inputs.messages is None else "messages", texts, rest, settings)
     if settings.system_prompt:
@@ -193,6 +192,9 @@ _PASSED_ON = (
     *("raw", "stream", "temperature", "top_p", "top_k", "seed", "lora", "functions"),
     *("repetition_penalty", "frequency_penalty", "presence_penalty"),
 )
+
+
+_passed_on = attrgetter(*_PASSED_ON)
 
 
 def _word_prompt(inputs: Inputs) -> dict[str, object]:

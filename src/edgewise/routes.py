@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 from urllib.parse import unquote
+
+import msgspec
 
 from .errors import MethodNotAllowed, NotFound
 
@@ -72,8 +73,7 @@ _PATTERNS = {_pattern(path): path for path in ROUTES if "{" in path}
 _OF_OPENAI = re.compile(r"/v1(/|$)|/client/v4/accounts/[^/]+/ai/v1(/|$)")
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """
     A job and what the path said about it.
 

@@ -5,7 +5,6 @@ Source: workerd/src/cloudflare/internal/ai-api.ts
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Annotated
 
 import msgspec
@@ -91,8 +90,7 @@ _OPTIONS = Options()
 _WISHES = msgspec.json.Decoder(_Wishes)
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """
     What a call asks for.
 
@@ -138,7 +136,7 @@ def read_call(call: Call, settings: Settings) -> Asked:
     if call.method is Method.GENERATE and generation.stream:
         raise BadRequest("stream: expected false, run answers with a stream", param="stream")
     if options.rejectIfBusy:
-        generation = replace(generation, reject_if_busy=True)
+        generation = msgspec.structs.replace(generation, reject_if_busy=True)
     return Asked(generation, is_raw=bool(options.returnRawResponse))
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
 from edgewise.errors import BadRequest
-from edgewise.fields import MAX_DEPTH, descriptions, is_too_deep, refuse_twice
+from edgewise.fields import MAX_DEPTH, descriptions, is_too_deep, read_names
 from edgewise.inputs import NAMES, Inputs, Message
 
 documents = st.recursive(
@@ -134,7 +134,7 @@ def test_name_that_stands_twice_is_refused_and_told_if_it_is_known(
     document: str, where: str
 ) -> None:
     with pytest.raises(BadRequest, match=f"^{where}: expected ") as refusal:
-        refuse_twice(document.encode(), NAMES)
+        read_names(document.encode(), NAMES)
 
     assert refusal.value.param == (None if where == "body" else where)
     assert "unknown" not in refusal.value.message
@@ -143,7 +143,7 @@ def test_name_that_stands_twice_is_refused_and_told_if_it_is_known(
 @pytest.mark.parametrize("number", ["9" * 401, "9" * 1_000_000, "-" + "1" * 400, "0." + "1" * 400])
 def test_number_of_endless_digits_is_refused(number: str) -> None:
     with pytest.raises(BadRequest, match=r"^body: expected numbers of at most 400 characters$"):
-        refuse_twice(f'{{"x":[{number}]}}'.encode(), NAMES)
+        read_names(f'{{"x":[{number}]}}'.encode(), NAMES)
 
 
 @pytest.mark.parametrize(
@@ -158,9 +158,9 @@ def test_number_of_endless_digits_is_refused(number: str) -> None:
     ],
 )
 def test_names_that_stand_once_in_each_object_pass(document: str) -> None:
-    refuse_twice(document.encode(), NAMES)
+    read_names(document.encode(), NAMES)
 
 
 def test_what_only_the_strict_reader_refuses_is_no_json() -> None:
     with pytest.raises(BadRequest, match=r"^body: expected valid JSON$"):
-        refuse_twice(b'{"a":"\n"}', NAMES)
+        read_names(b'{"a":"\n"}', NAMES)
