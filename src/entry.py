@@ -13,7 +13,9 @@ workers.python_from_rpc = workers.python_to_rpc = calls.leave
 
 
 class Default(calls.Entrypoint):
-    async def fetch(self, request: Any) -> Any:
+    @staticmethod
+    @calls.taken_as_they_come
+    async def fetch(request: Any, *_rest: Any) -> Any:
         return await worker.fetch(request)
 
     async def run(self, *arguments: Any) -> Any:

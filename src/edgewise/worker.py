@@ -23,7 +23,7 @@ from .settings import NAMES, PREFIX
 
 async def fetch(request: Any) -> Any:
     """Answer a request by the variables and bindings of the Worker; JavaScript's Response."""
-    return await _fetch(request, bindings.read_variables(), None)
+    return await _fetch(http.bare(request), bindings.read_variables(), None)
 
 
 async def serve(entrypoint: calls.Entrypoint, method: Method, arguments: tuple[Any, ...]) -> Any:
@@ -54,10 +54,11 @@ async def mount(
     if not re.fullmatch(PREFIX, path):
         raise ValueError(f"path: expected one such as /ai, got {path!r}")
     _check_names(settings or {})
-    if not is_below(http.path_of(request), path):
+    inner = http.bare(request)
+    if not is_below(http.path_of(inner), path):
         return None
     variables = _word_settings({**(settings or {}), "PATH_PREFIX": path})
-    return await _fetch(request, variables, ai)
+    return await _fetch(inner, variables, ai)
 
 
 async def run(
@@ -114,19 +115,16 @@ async def models(
 
 
 async def _fetch(request: Any, variables: str, ai: Any) -> Any:
-    env = bindings.read_env()
-    body = http.RequestBody(request)
-    received = http.read_request(request, body)
-    reply, record = await handle(received, variables, bindings.platform(env, ai))
-    response = http.to_response(reply, record, env)
+    received, body = http.read_request(request)
+    reply, record = await handle(received, variables, bindings.platform(ai))
+    response = http.to_response(reply, record)
     await body.drop_rest()
     return response
 
 
 async def _call(received: Call, variables: str, ai: Any) -> Returned:
-    env = bindings.read_env()
-    returned, record = await call(received, variables, bindings.platform(env, ai))
-    bindings.write_down(record, env)
+    returned, record = await call(received, variables, bindings.platform(ai))
+    bindings.write_down(record)
     return returned
 
 

@@ -69,7 +69,7 @@ def test_page_tells_the_hosts_that_make_dev_serves() -> None:
 
 def test_page_has_every_binding() -> None:
     source = (ROOT / "src" / "edgewise" / "ffi" / "bindings.py").read_text("utf-8")
-    looked_up = set(re.findall(r'getattr\((?:self\._)?env, "(\w+)"', source)) | {
+    looked_up = set(re.findall(r'find_binding\("(\w+)"', source)) | {
         BY_CALLER,
         BY_ADDRESS,
     }

@@ -19,7 +19,10 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src"
 DOORS = {
     "entry.py",
-    *(f"edgewise/ffi/{leaf}.py" for leaf in ("bindings", "calls", "http", "streams")),
+    *(
+        f"edgewise/ffi/{leaf}.py"
+        for leaf in ("bindings", "builtins", "calls", "http", "loop", "streams")
+    ),
 }
 JAVASCRIPT = {"js", "pyodide", "pyodide_js", "workers", "_pyodide_entrypoint_helper"}
 

@@ -4,6 +4,7 @@ A Worker with pages of its own: Edgewise is below the paths of MOUNTS, and `/cal
 `workerd test` runs `test`.
 """
 
+import asyncio
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -73,6 +74,9 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK has no types o
         answer = await self.fetch(Request("http://host/open/run", method="POST", body=body))
         assert answer.status == 200, await answer.text()
         assert "not a model" in await answer.text()
+
+        # The host's event loop is the host's.
+        assert not vars(asyncio.get_running_loop()).keys() & {"call_soon", "create_task"}
 
         # At last: it changes how the runtime converts what comes over RPC.
         import entry  # noqa: F401

@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any
 
 import msgspec
-from js import JSON, AbortSignal, Array, Object, Promise, Reflect, console, crypto, fetch
+from js import JSON, AbortSignal, Array, Object, Reflect, crypto, fetch
 from pyodide.ffi import JsException, JsProxy, to_js
 from workers import import_from_javascript
 
@@ -18,6 +18,7 @@ from ..exchange import Stream
 from ..inference import Answer
 from ..records import Record, word_point, word_record
 from ..settings import NAMES
+from .builtins import builtin, parse
 
 _PATIENCE_MS = 5_000
 _NAMES = msgspec.json.encode(NAMES).decode()
@@ -35,6 +36,12 @@ def read_env() -> Any:
     """Find the Worker's variables and bindings."""
     # The SDK's wrapper of self.env would convert each value once more.
     return import_from_javascript("cloudflare:workers").env
+
+
+@cache
+def find_binding(name: str) -> Any:
+    """Find a binding of the Worker; None where there is none of that name."""
+    return getattr(read_env(), name, None)
 
 
 @cache
@@ -58,30 +65,29 @@ class WorkersAi:
     The binding to Workers AI, an inference.Ai.
 
     Args:
-        env: The Worker's.
-        binding: As it is, or in what the SDK puts around it; None for env's AI.
+        binding: As it is, or in what the SDK puts around it; None for the one named AI.
     """
 
-    def __init__(self, env: Any, binding: Any) -> None:
-        self._env = env
+    def __init__(self, binding: Any) -> None:
         # A binding itself may answer to any name.
         is_bare = isinstance(binding, JsProxy)
         self._binding = binding if is_bare else getattr(binding, "_binding", binding)
 
     async def run(self, model: str, inputs: str, *, reject_if_busy: bool) -> Answer:
         """See inference.Ai."""
-        binding = getattr(self._env, "AI", None) if self._binding is None else self._binding
+        binding = find_binding("AI") if self._binding is None else self._binding
         if binding is None:
             raise Misconfigured("AI: expected the binding to Workers AI, got nothing")
         try:
-            options = JSON.parse(_OPTIONS_IF_BUSY if reject_if_busy else _OPTIONS)
-            response = await binding.run(model, JSON.parse(inputs), options)
+            options = parse(_OPTIONS_IF_BUSY if reject_if_busy else _OPTIONS)
+            response = await binding.run(model, parse(inputs), options)
+            status = response.status
             content_type = response.headers.get("content-type") or ""
             kind = content_type.partition(";")[0].strip().lower()
-            if response.status != 200 or kind == "application/json":
-                return Answer(response.status, await response.text())
+            if status != 200 or kind == "application/json":
+                return Answer(status, await response.text())
             if kind == "text/event-stream":
-                return Answer(response.status, Stream(response.body))
+                return Answer(status, Stream(response.body))
         except JsException as error:
             raise UpstreamError(None, model=model) from error
         raise UpstreamError(None, model=model)
@@ -90,22 +96,18 @@ class WorkersAi:
 class RateLimits:
     """The bindings that count requests, an admission.RateLimits."""
 
-    def __init__(self, env: Any) -> None:
-        self._env = env
-
     async def count(self, keys: Mapping[str, str]) -> bool:
         """See admission.RateLimits."""
         asked = []
         for name, key in keys.items():
-            binding: Any = getattr(self._env, name, None)
+            binding = find_binding(name)
             try:
-                asked.append(binding.limit(JSON.parse(msgspec.json.encode({"key": key}).decode())))
+                counted = parse(msgspec.json.encode({"key": key}).decode())
+                asked.append(binding.limit(counted))
             except (JsException, AttributeError) as error:
                 raise RateLimitUnavailable(f"{name}: expected a rate limit's binding") from error
         try:
-            # One promise for all: each that is awaited costs a turn of the event loop.
-            answers = await Promise.all(to_js(asked))
-            return all(answer.success is True for answer in answers)
+            return all([(await answer).success is True for answer in asked])
         except (JsException, AttributeError) as error:
             raise RateLimitUnavailable("the rate limit cannot be asked") from error
 
@@ -145,15 +147,29 @@ class Web:
         return bool(verified)
 
 
-def platform(env: Any, binding: Any = None) -> Platform:
-    """Gather what the corridor needs of the platform, Workers AI by this binding or by its name."""
-    return Platform(WorkersAi(env, binding), RateLimits(env), Web(), perf_counter)
+def platform(binding: Any) -> Platform:
+    """
+    Gather what the corridor needs of the platform.
+
+    Args:
+        binding: That to Workers AI; None for the one named AI.
+    """
+    return _own_platform() if binding is None else _gather(binding)
 
 
-def write_down(record: Record, env: Any) -> None:
+@cache
+def _own_platform() -> Platform:
+    return _gather(None)
+
+
+def _gather(binding: Any) -> Platform:
+    return Platform(WorkersAi(binding), RateLimits(), Web(), perf_counter)
+
+
+def write_down(record: Record) -> None:
     """Write a line into the log, and a data point for Analytics Engine where that is bound."""
-    console.log(word_record(record))
-    analytics = getattr(env, "ANALYTICS", None)
+    builtin("console", "log")(word_record(record))
+    analytics = find_binding("ANALYTICS")
     if analytics is not None:
         with suppress(JsException, AttributeError):  # no answer is worth less for it
             analytics.writeDataPoint(JSON.parse(word_point(record)))

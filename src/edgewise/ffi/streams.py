@@ -35,10 +35,9 @@ class Rewriting:
     the pipe does not hand the failure on.
     """
 
-    def __init__(self, rewriter: Rewriter, record: Record, env: Any) -> None:
+    def __init__(self, rewriter: Rewriter, record: Record) -> None:
         self._rewriter: Rewriter | None = rewriter
         self._record = record
-        self._env = env
         self._began = perf_counter()
         self._controller: Any = None
         self._piped: Any = None
@@ -101,7 +100,7 @@ class Rewriting:
         """Let go of all that JavaScript holds of Python and Python of JavaScript."""
         if self._rewriter is not None:
             record = end(self._record, self._rewriter, code, perf_counter() - self._began)
-            write_down(record, self._env)
+            write_down(record)
         self._rewriter = self._controller = self._stream = None
         if self._piped is not None:
             # A future of Python's, which stays where the request is over before it settles.
