@@ -7,6 +7,7 @@ workerd would download it at every start. With the flag `python_workers_developm
 
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,13 +91,14 @@ def adapt(glue: str) -> str:
     return _IMPORTS + glue
 
 
-def build(pyodide: Path, folder: Path) -> None:
+def build(pyodide: Path, folder: Path, adapt: Callable[[str], str] = adapt) -> None:
     """
     Write the bundle.
 
     Args:
         pyodide: The folder of the npm package.
         folder: Where the bundle goes.
+        adapt: What the glue code goes through.
     """
     modules = {
         "pyodide.asm": ("src", adapt((pyodide / "pyodide.asm.mjs").read_text("utf-8")).encode()),

@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,8 @@ def deployment() -> Environment:
     return msgspec.toml.decode((prepare.ROOT / "wrangler.toml").read_bytes(), type=Environment)
 
 
-def vendored_modules() -> dict[str, Path]:
-    """Find the Worker's packages, by module name."""
-    folder = prepare.PYTHON_MODULES
+def vendored_modules(folder: Path = prepare.PYTHON_MODULES) -> dict[str, Path]:
+    """Find the packages of a Worker, by default of ours, by module name."""
     return {
         f"python_modules/{path.relative_to(folder).as_posix()}": path
         for path in sorted(folder.rglob("*"))
@@ -155,12 +154,17 @@ def command_to_serve(file: Path, control: int) -> list[str]:
 
 
 @contextmanager
-def serving(file: Path, sockets: int = 1) -> Iterator[tuple[int, Mapping[str, str]]]:
+def serving(
+    file: Path,
+    sockets: int = 1,
+    command: Callable[[Path, int], list[str]] = command_to_serve,
+) -> Iterator[tuple[int, Mapping[str, str]]]:
     """
     Serve a configuration's Worker.
 
     Args:
         sockets: How many it has.
+        command: Words the command.
 
     Yields:
         The id of workerd, and the address of each socket by its name.
@@ -168,8 +172,9 @@ def serving(file: Path, sockets: int = 1) -> Iterator[tuple[int, Mapping[str, st
     reading, writing = os.pipe()
     with os.fdopen(reading) as control:
         with os.fdopen(writing, "w"):
-            command = command_to_serve(file, writing)
-            process = subprocess.Popen(command, pass_fds=[writing], stdout=subprocess.DEVNULL)
+            process = subprocess.Popen(
+                command(file, writing), pass_fds=[writing], stdout=subprocess.DEVNULL
+            )
         try:
             lines = [control.readline() for _ in range(sockets)]
             assert all(lines), "workerd ended before it listened"

@@ -1,0 +1,38 @@
+"""
+The Worker as it is, and beside it what reads the counts and what crosses once more.
+
+Its glue counts into a global of JavaScript, which the tests' bundle has and no other.
+"""
+
+from typing import Any
+
+import js
+from js import JSON, Promise, Response
+from workers import WorkerEntrypoint
+
+import entry
+from edgewise import worker
+from edgewise.ffi import calls
+
+Default, Edgewise = entry.Default, entry.Edgewise
+
+
+class Counts(WorkerEntrypoint):  # type: ignore[misc]  # the SDK has no types outside workerd
+    async def fetch(self, _request: Any) -> Any:
+        return Response.new(JSON.stringify(js.crossings))
+
+
+class Reading(entry.Default):
+    @staticmethod
+    @calls.taken_as_they_come
+    async def fetch(request: Any, *_rest: Any) -> Any:
+        _ = request.url
+        return await worker.fetch(request)
+
+
+class Awaiting(entry.Default):
+    @staticmethod
+    @calls.taken_as_they_come
+    async def fetch(request: Any, *_rest: Any) -> Any:
+        await Promise.resolve()
+        return await worker.fetch(request)
