@@ -4,8 +4,8 @@ PYTHON ?= python3
 IN_VENV := .venv/bin/python
 PATHS := src local clients tests bench
 
-.PHONY: dev example key access test test-worker test-clients soak check bench format deploy lock \
-  python prepare prepare-tests prepare-tools
+.PHONY: dev example key access test test-worker test-clients soak check bench format deploy \
+  lock python prepare prepare-tests prepare-bench prepare-tools
 
 dev: python
 	@$(PYTHON) local/dev.py
@@ -53,8 +53,10 @@ format: prepare-tools
 	.venv/bin/ruff check --fix $(PATHS) examples
 	.venv/bin/ruff format $(PATHS) examples
 
-# Figures, not tests: ratios measured in one run.
-bench: prepare
+# Figures, not tests: ratios measured in one run, ten minutes at most. The first writes them into
+# docs/performance.md.
+bench: prepare-bench
+	PYTHONPATH=local $(IN_VENV) -m bench.performance
 	PYTHONPATH=local $(IN_VENV) bench/local_streams.py
 	PYTHONPATH=local $(IN_VENV) -m bench.rpc
 
@@ -75,6 +77,8 @@ lock:
 	  clients/python/pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.14 --generate-hashes --no-header \
 	  --no-annotate --output-file requirements/worker.txt pyproject.toml
+	uv pip compile --quiet --universal --python-version 3.14 --generate-hashes --no-header \
+	  --no-annotate --group bench --output-file requirements/bench.txt
 
 define REQUIRE_PYTHON
 import sys
@@ -95,6 +99,9 @@ prepare: python
 prepare-tests: python
 	@$(PYTHON) local/prepare.py tools npm vendor runtime reference engine clients \
 	  typescript python-binding python-mounted python-in-browser
+
+prepare-bench: python
+	@$(PYTHON) local/prepare.py tools npm vendor runtime reference bench
 
 prepare-tools: python
 	@$(PYTHON) local/prepare.py tools

@@ -31,6 +31,7 @@ BUILD = ROOT / ".build"
 RUNTIME = BUILD / "runtime"
 ENGINE = BUILD / "engine"
 CLIENTS = BUILD / "clients"
+BENCH_MODULES = BUILD / "bench-modules"
 LOGS = BUILD / "logs"
 EXAMPLES = ROOT / "examples"
 PYTHON_CLIENT = ROOT / "clients" / "python"
@@ -271,6 +272,17 @@ def make_clients(run: Shell) -> None:
     )
 
 
+def make_bench_modules(run: Shell) -> None:
+    """Vendor what a Worker that is measured beside ours is made of, as for the Worker itself."""
+    run(
+        VENV / "bin" / "python",
+        *("-m", "pip", "install", *_PIP_OPTIONS, "--requirement", "requirements/bench.txt"),
+        *("--target", BENCH_MODULES, "--no-compile", "--only-binary", ":all:"),
+        *("--implementation", "cp", "--python-version", "3.14"),
+        *("--platform", "pyemscripten_2026_0_wasm32"),
+    )
+
+
 def make_typescript(run: Shell) -> None:
     """Install the npm packages of an example."""
     run(VENV / "bin" / "npm", "ci", "--prefix", EXAMPLES / "typescript", *_NPM_OPTIONS)
@@ -350,6 +362,7 @@ _WORKER_LOCK = ROOT / "requirements" / "worker.txt"
 _ENGINE_LOCK = ROOT / "requirements" / "engine.txt"
 _CLIENTS_LOCK = ROOT / "requirements" / "clients.txt"
 _BROWSER_LOCK = ROOT / "requirements" / "browser.txt"
+_BENCH_LOCK = ROOT / "requirements" / "bench.txt"
 _VIEWER = ROOT / "public" / "docs" / "viewer"
 _TYPESCRIPT = EXAMPLES / "typescript"
 _BINDING = EXAMPLES / "python-binding" / "python_modules"
@@ -385,6 +398,9 @@ STEPS = {
     "reference": Step("the API reference's viewer", _VIEWER, _PACKAGES, make_reference),
     "engine": Step("llama.cpp, for a test", ENGINE, [_ENGINE_LOCK], make_engine),
     "clients": Step("clients that others wrote, for tests", CLIENTS, [_CLIENTS_LOCK], make_clients),
+    "bench": Step(
+        "FastAPI, to be measured beside", BENCH_MODULES, [_BENCH_LOCK], make_bench_modules
+    ),
     # The examples, by their names.
     "typescript": Step(
         "packages of the TypeScript example",

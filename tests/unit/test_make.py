@@ -1,7 +1,10 @@
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+
+import prepare
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -51,3 +54,14 @@ def test_python_that_is_not_there_is_told() -> None:
 
     assert result.returncode != 0
     assert "Edgewise needs Python 3.11 or newer, and there is no python-of-nobody." in result.stdout
+
+
+@pytest.mark.parametrize("target", ["dev", "test", "check", "deploy", "bench"])
+def test_what_is_measured_beside_ours_is_set_up_for_bench_alone(target: str) -> None:
+    result = subprocess.run(
+        ["make", "--dry-run", target], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+    )
+    set_up = re.findall(r"local/prepare\.py(.*)", result.stdout.replace("\\\n", " "))
+
+    assert any("bench" in steps.split() for steps in set_up) == (target == "bench")
+    assert "bench" not in prepare.TO_RUN
