@@ -4,7 +4,7 @@ PYTHON ?= python3
 IN_VENV := .venv/bin/python
 PATHS := src local clients tests bench
 
-.PHONY: dev example key access test test-worker test-clients soak check bench format deploy \
+.PHONY: dev example key access test test-unit test-worker test-clients soak check bench format deploy \
   lock python prepare prepare-tests prepare-bench prepare-tools
 
 dev: python
@@ -23,14 +23,16 @@ access: prepare-tools
 # Many thousands of generated cases, which take twice as long when coverage is measured.
 GENERATED := tests/unit/test_any_body.py tests/unit/test_caps.py tests/unit/test_workers_ai_agrees.py
 
-# The last two mostly wait for servers, so they run side by side. make 3.81, which macOS has, mixes
-# their lines.
+# They mostly wait for servers, so they run two at a time: the first two begin, the third follows the
+# one that ends first. make 3.81, which macOS has, mixes their lines.
 test: prepare-tests
+	@echo "Two kinds of tests run at a time, a quarter of an hour; each tells when it has ended."
+	@$(MAKE) --no-print-directory --jobs=2 \
+	  $(if $(filter output-sync,$(.FEATURES)),--output-sync=line) test-unit test-worker test-clients
+
+test-unit:
 	$(IN_VENV) -m coverage run -m pytest tests/unit $(GENERATED:%=--ignore=%)
 	$(IN_VENV) -m coverage report
-	@echo "The rest runs two at a time, a quarter of an hour; each tells when it has ended."
-	@$(MAKE) --no-print-directory --jobs=2 \
-	  $(if $(filter output-sync,$(.FEATURES)),--output-sync=line) test-worker test-clients
 
 test-worker:
 	$(IN_VENV) -m pytest tests/worker
