@@ -1,8 +1,12 @@
-/** Text that grows: what comes between two frames is shown at once, and what stands stays laid out. */
+/**
+ * Text that grows: what comes between two frames is shown at once, or in several frames when it is
+ * much, and what stands stays laid out.
+ */
 
 import { make } from "./dom.js";
 
 const LONGEST = 4000; // characters; a browser lays a block out anew, and shapes a node, when it grows
+const MOST = 8000; // characters that a frame lays out, so that none keeps the page from answering
 
 export class GrowingText {
   #waiting = "";
@@ -23,16 +27,26 @@ export class GrowingText {
   add(text) {
     if (!text) return;
     this.#waiting += text;
-    this.#frame ||= requestAnimationFrame(() => this.flush());
+    this.#ask();
   }
 
   /** Show all that has come. */
   flush() {
     cancelAnimationFrame(this.#frame);
+    this.#show(this.#waiting.length);
+  }
+
+  #ask() {
+    this.#frame ||= requestAnimationFrame(() => this.#show(MOST));
+  }
+
+  /** @param {number} most Characters. */
+  #show(most) {
     this.#frame = 0;
     if (!this.#waiting) return;
-    for (const line of this.#waiting.split(/(?<=\n)/u)) this.#append(line);
-    this.#waiting = "";
+    for (const line of this.#waiting.slice(0, most).split(/(?<=\n)/u)) this.#append(line);
+    this.#waiting = this.#waiting.slice(most);
+    if (this.#waiting) this.#ask();
     this.onGrowth();
   }
 
