@@ -13,14 +13,14 @@ from tests.worker.crossings import KINDS, Kind, Worker, measure, read_table, run
 # What tests/worker/crossings.py measures: its PARTS tell what each column is.
 NOTED = """\
                     calls  attributes  received  proxies  sent  lent  called  promises  turns  all
-native                 25          16        46       21    13     4      18         5      2  425
-native, stream         23          16        46       22    12     4      17         4      2  417
-REST                   25          16        46       21    13     4      18         5      2  425
-OpenAI                 25          16        46       21    13     4      18         5      2  425
-OpenAI, stream         45          36       139       67    27    10      59         5      2 1260
-refusal                12           5        31       11     4     5      14         1      3  241
-RPC                    18          13        34       17     8     4      16         3      2  334
-RPC, stream            15          12        33       16     7     4      15         2      2  306
+native                 24          16        45       20    13     3      17         5      2  405
+native, stream         22          16        45       21    12     3      16         4      2  397
+REST                   24          16        45       20    13     3      17         5      2  405
+OpenAI                 24          16        45       20    13     3      17         5      2  405
+OpenAI, stream         44          36       138       66    27     9      58         5      2 1240
+refusal                11           5        30       10     4     4      13         1      3  221
+RPC                    17          13        33       16     8     3      15         3      2  314
+RPC, stream            14          12        32       15     7     3      14         2      2  286
 native, each event      0           0         0        0     0     0       0         0      0    0
 OpenAI, each event      1           1         5        3     1     0       1         0      0   47
 """

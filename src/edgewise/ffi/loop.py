@@ -3,7 +3,8 @@ Pyodide's event loop, made to take no turns that nobody needs.
 
 To begin or end a Task, and to bring it what a promise held, the loop waits for two timers each
 time, so that whoever awaits over and over lets other things happen: half of what a request takes.
-Here a Task begins at once, ends in a microtask, and a promise wakes the one Task that awaits it.
+Here a Task begins at once, what JavaScript awaits of it is settled as it ends, and a promise wakes
+the one Task that awaits it.
 
 It is for an isolate that runs nothing but our entrypoints. Where the package is a part of another
 Worker, that one's loop stays as it is.
@@ -20,6 +21,9 @@ from pyodide.ffi import create_once_callable
 from pyodide.webloop import PyodideFuture, PyodideTask
 
 Callback = Callable[..., object]
+
+# Pyodide's own callback: it settles the promise that stands for a Task in JavaScript.
+_SETTLING = "FutureDoneCallback"
 
 
 @cache  # once is enough
@@ -81,6 +85,9 @@ def call_soon(
     loop: Any, callback: Callback, *arguments: Any, context: Context | None = None
 ) -> Handle:
     handle = Handle(callback, arguments, loop, context)
+    if type(callback).__name__ == _SETTLING:  # nothing more of JavaScript's runs before its time
+        handle._run()
+        return handle
 
     def run() -> None:
         _enter(loop)
