@@ -1,6 +1,7 @@
 """The turns of a scoped prompt, worded so that every version of Workers AI takes them."""
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import cast
 
 import msgspec
@@ -9,30 +10,32 @@ from msgspec import UNSET, UnsetType
 from .errors import BadRequest
 from .inputs import EXPECTED, CalledFunction, Content, Message, ToolCall
 
+_PARTS = attrgetter("role", "content", "tool_calls", "name", "tool_call_id")
+
 
 def word_messages(messages: Sequence[Message]) -> list[dict[str, object]]:
     """Word messages so that every version of Workers AI takes them: each content is a string."""
     turns: list[dict[str, object]] = []
     called: dict[str, str] = {}
-    for index, message in enumerate(messages):
-        content, calls = message.content, message.tool_calls
+    for index, (role, content, calls, name, answers) in enumerate(map(_PARTS, messages)):
         worded: Sequence[dict[str, object]] = ()
         if calls:
             path = f"messages[{index}].tool_calls"
             worded = _word_calls(calls, path)
-            if message.role != "assistant":
+            if role != "assistant":
                 raise BadRequest(f"{path}: expected only with role assistant", param=path)
         if not isinstance(content, str):
             content = _flatten(content, bool(calls), f"messages[{index}].content")
-        role = message.role
         turn: dict[str, object] = {
             "role": "system" if role == "developer" else role,
             "content": content,
         }
-        if name := message.name or called.get(message.tool_call_id or ""):
-            turn["name"] = name
-        if message.tool_call_id:
-            turn["tool_call_id"] = message.tool_call_id
+        if name or answers:
+            name = name or called.get(answers)
+            if name:
+                turn["name"] = name
+            if answers:
+                turn["tool_call_id"] = answers
         if calls:
             turn["tool_calls"] = worded
             for call in calls:

@@ -1,5 +1,7 @@
 """The model catalogue: which public ids there are, and what callers are told of them."""
 
+from collections.abc import Sequence
+
 from .errors import ContextLengthExceeded, UnknownModel
 from .settings import Model, Settings
 
@@ -22,7 +24,9 @@ def serving(model: Model) -> list[str]:
     return model.served_by or [model.id]
 
 
-def check_window(model: Model, text: list[str], max_tokens: int, param: str) -> None:
+def check_window(
+    model: Model, text: Sequence[str], inputs: str, max_tokens: int, param: str
+) -> None:
     """
     Refuse what cannot fit into the model's context window.
 
@@ -31,6 +35,7 @@ def check_window(model: Model, text: list[str], max_tokens: int, param: str) -> 
 
     Args:
         text: All of the prompt.
+        inputs: JSON that has all of it.
         max_tokens: Tokens, kept free for the completion.
         param: The field that asked for them.
 
@@ -42,8 +47,8 @@ def check_window(model: Model, text: list[str], max_tokens: int, param: str) -> 
     room = model.context_window - max_tokens
     # Counting is for the rare prompt that is long enough: n words of a text take 2n - 1 characters,
     # and n - 1 spaces.
-    words = 1
-    if (sum(map(len, text)) + len(text)) // 2 > room and sum(map(_most_words, text)) > room:
+    words, most = 1, (sum(map(len, text)) + len(text)) // 2
+    if most > room and len(text) + _count_spaces(inputs) > room:
         words = sum(len(part.split()) for part in text)
     if words > room:
         raise ContextLengthExceeded(
@@ -54,10 +59,13 @@ def check_window(model: Model, text: list[str], max_tokens: int, param: str) -> 
         )
 
 
-# All bytes but those that a space consists of or, outside of ASCII, begins with.
-_NO_SPACE = bytes({*range(256)} - {*range(9, 14), *range(28, 33), 0xC2, 0xE1, 0xE2, 0xE3})
+# All bytes but those that a space begins with outside of ASCII.
+_NO_WIDE_SPACE = bytes({*range(256)} - {0xC2, 0xE1, 0xE2, 0xE3})
 
 
-def _most_words(text: str) -> int:
-    """Tell how many words a text has at the most, in a fifth of the time that counting takes."""
-    return len(text.encode().translate(None, _NO_SPACE)) + 1
+def _count_spaces(inputs: str) -> int:
+    """Tell how many spaces JSON has at the most, in a fraction of the time that words take."""
+    most = inputs.count(" ") + inputs.count("\\")  # all others of ASCII are escaped
+    if not inputs.isascii():
+        most += len(inputs.encode().translate(None, _NO_WIDE_SPACE))
+    return most

@@ -175,10 +175,11 @@ def generate(
     if settings.system_prompt:
         sent = impose(settings.system_prompt, sent)
         texts.append(settings.system_prompt)
-    check_window(found, texts, max_tokens, limited_by)
+    worded = msgspec.json.encode(sent).decode()
+    check_window(found, texts, worded, max_tokens, limited_by)
     return Generation(
         model=found.id,
-        inputs=msgspec.json.encode(sent).decode(),
+        inputs=worded,
         max_tokens=max_tokens,
         stream=bool(inputs.stream),
         stop=stop,
