@@ -180,7 +180,7 @@ def _table_of_streams(results: Results) -> str:
     rows = []
     for name in ENTRANTS:
         cells = [NAMES[name]]
-        first = results.figures["stream-200"].get(name)
+        first = results.figures["first-byte"].get(name)
         if not first:
             continue
         cells.append(_spread(first["first_byte_ms"]))

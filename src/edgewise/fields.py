@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Container, Mapping
+from contextlib import suppress
 from typing import TypeVar, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
@@ -26,6 +27,7 @@ _NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
 
 _BYTE = re.compile(r"\(byte (?P<byte>\d+)\)$")
 _LONGEST_NUMBER = 400  # the longest that a float of 64 bits needs has 309 digits before the point
+_ENDLESS = re.compile(rb"(?<![-+.0-9eE])[-+.0-9eE]{%d}" % (_LONGEST_NUMBER + 1))
 _LONGEST_ECHO = 20  # characters of a number; longer ones are only called a number
 
 
@@ -76,15 +78,62 @@ def decode(
         max_depth: Levels that it may be nested, at most MAX_DEPTH.
         name: What the document itself is called.
     """
+    _check_form(document, expected, refuse, max_depth, name)
+    return decode_checked(document, decoder, expected, refuse, name)
+
+
+def decode_with_names(
+    document: bytes,
+    decoder: msgspec.json.Decoder[T],
+    expected: Mapping[str, str],
+    known: Container[str],
+    max_depth: int = MAX_DEPTH,
+    name: str = "body",
+) -> tuple[T, Mapping[str, object]]:
+    """
+    Decode and validate an untrusted JSON object, and read all names in it.
+
+    A name that stands twice in one object is refused: of two such fields, each reader takes another
+    one, and what a check has seen on the way here need not be what is done here. So are numbers
+    that are no numbers any more.
+
+    Args:
+        known: The names that may be told.
+
+    Returns:
+        What was decoded, and the object with all its names; its numbers may be missing.
+
+    Raises:
+        BadRequest: Names the field where it is a known one.
+    """
+    structure = _check_form(document, expected, BadRequest, max_depth, name)
+    given = _read_plain(document, structure)
+    if given is not None and decoder.strict:
+        with suppress(msgspec.ValidationError):  # which cannot tell what came
+            return msgspec.convert(given, decoder.type), given
+    decoded = decode_checked(document, decoder, expected, BadRequest, name)
+    return decoded, _read_any(document, known) if given is None else given
+
+
+def _check_form(
+    document: bytes,
+    expected: Mapping[str, str],
+    refuse: type[EdgewiseError],
+    max_depth: int,
+    name: str,
+) -> bytes:
+    """Refuse what no decoder should see, and tell the document's structure."""
     if not document:
         raise refuse(f"{name}: expected {expected['']}, got nothing")
-    if is_too_deep(document, max_depth):
+    structure = find_structure(document)
+    if _nests(structure, max_depth):
         raise refuse(f"{name}: expected JSON nested at most {max_depth} levels deep")
-    try:
-        document.decode()  # the decoder passes over names that it does not know
-    except UnicodeDecodeError as error:
-        raise refuse(f"{name}: expected UTF-8") from error
-    return decode_checked(document, decoder, expected, refuse, name)
+    if not document.isascii():
+        try:
+            document.decode()  # the decoder passes over names that it does not know
+        except UnicodeDecodeError as error:
+            raise refuse(f"{name}: expected UTF-8") from error
+    return structure
 
 
 def decode_checked(
@@ -130,23 +179,30 @@ def read_query(query: str, known: Container[str]) -> bytes:
     return msgspec.json.encode(given)
 
 
-def read_names(document: bytes, known: Container[str]) -> dict[str, object]:
+def _read_plain(document: bytes, structure: bytes) -> Mapping[str, object] | None:
     """
-    Refuse a name that stands twice in one object, and numbers that are no numbers any more.
-
-    Of two fields of one name, each reader takes another one: what a check has seen on the way here
-    need not be what is done here.
-
-    Args:
-        document: A JSON object, decoded before.
-        known: The names that may be told.
+    Read an object that holds no other objects than messages without any, as most do.
 
     Returns:
-        The object with all its names; in place of each number is None.
-
-    Raises:
-        BadRequest: Names the field where it is a known one.
+        None where there are others, or something is wrong with it.
     """
+    if len(structure) > _LONGEST_NUMBER and _ENDLESS.search(structure):
+        return None
+    try:
+        given = _OBJECT.decode(document)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    messages = given.get("messages")
+    turns = messages if isinstance(messages, list) else ()
+    if structure.count(b"{") != 1 + len(turns) or not {dict}.issuperset(map(type, turns)):
+        return None
+    # Of a name that stands twice, one is left.
+    names = len(given) + sum(map(len, turns))
+    return given if structure.count(b":") == names else None
+
+
+def _read_any(document: bytes, known: Container[str]) -> Mapping[str, object]:
+    """Read an object with whatever is in it; its numbers become None."""
     try:
         given: dict[str, object] = _NAMES.decode(document.decode())
     except _Twice as error:
@@ -156,8 +212,6 @@ def read_names(document: bytes, known: Container[str]) -> dict[str, object]:
                 f"{twice}: expected once in an object, got it twice", param=twice
             ) from error
         raise BadRequest("body: expected each name once in an object, got one twice") from error
-    except ValueError as error:
-        raise BadRequest("body: expected valid JSON") from error
     return given
 
 
@@ -178,6 +232,7 @@ def _measure(digits: str) -> None:
         raise BadRequest(f"body: expected numbers of at most {_LONGEST_NUMBER} characters")
 
 
+_OBJECT = msgspec.json.Decoder(dict[str, object])
 _NAMES = json.JSONDecoder(object_pairs_hook=_take, parse_int=_measure, parse_float=_measure)
 
 
@@ -190,9 +245,13 @@ def is_too_deep(document: bytes, max_depth: int = MAX_DEPTH) -> bool:
     is_short = len(document) <= _PIECE_BYTES  # a long one has many, and to count takes its time
     if is_short and document.count(b"[") + document.count(b"{") <= max_depth:
         return False
-    if b"\\" in document:
-        document = document.replace(rb"\\", b"").replace(rb"\"", b"")
-    brackets = _drop_strings(document).translate(_ONE_KIND, _NO_BRACKET)
+    return _nests(find_structure(document), max_depth)
+
+
+def _nests(structure: bytes, max_depth: int) -> bool:
+    if structure.count(b"[") + structure.count(b"{") <= max_depth:
+        return False
+    brackets = structure.translate(_ONE_KIND, _NO_BRACKET)
     for _ in range(max_depth):
         before = len(brackets)
         brackets = brackets.replace(b"[]", b"")  # each time the innermost level
@@ -201,11 +260,15 @@ def is_too_deep(document: bytes, max_depth: int = MAX_DEPTH) -> bool:
     return brackets.count(b"[") > max_depth or b"[]" in brackets
 
 
-def _drop_strings(document: bytes) -> bytes:
-    """Drop the strings of JSON without escapes, piece by piece: each string takes an object."""
+def find_structure(document: bytes) -> bytes:
+    """Find what of JSON stands outside its strings: brackets, colons, commas, numbers."""
+    if b"\\" in document:
+        document = document.replace(rb"\\", b"").replace(rb"\"", b"")
+    if len(document) <= _PIECE_BYTES:
+        return b"".join(document.split(b'"')[::2])
     kept: list[bytes] = []
     is_inside = False
-    for start in range(0, len(document), _PIECE_BYTES):
+    for start in range(0, len(document), _PIECE_BYTES):  # as each string takes an object
         parts = document[start : start + _PIECE_BYTES].split(b'"')
         kept.append(b"".join(parts[is_inside::2]))
         is_inside ^= len(parts) % 2 == 0

@@ -11,7 +11,7 @@ from .chunks import Chunks, Stopper
 from .endings import FinishReason, read_usage, understand
 from .errors import BadRequest, EdgewiseError, UpstreamError
 from .exchange import Reply, Request, Rewritten, Stream
-from .fields import decode, decode_checked, descriptions, read_names
+from .fields import decode_checked, decode_with_names, descriptions
 from .inference import Outcome
 from .inputs import EXPECTED, FIELDS, MOST_SEED, NAMES, Flag, Inputs, MaxTokens
 from .models import serving
@@ -133,8 +133,9 @@ def parse_completion(document: bytes, settings: Settings) -> Generation:
 
 
 def _parse(document: bytes, settings: Settings, known: frozenset[str], asked_by: str) -> Generation:
-    extras = decode(document, _EXTRAS, _EXTRAS_EXPECTED, BadRequest, settings.max_json_depth)
-    given = read_names(document, _NAMES)
+    extras, given = decode_with_names(
+        document, _EXTRAS, _EXTRAS_EXPECTED, _NAMES, settings.max_json_depth
+    )
     _refuse_unknown(name for name in given if name not in known)
     for name, allowed in ONLY.items():
         value = getattr(extras, name)

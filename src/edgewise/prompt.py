@@ -8,7 +8,7 @@ import msgspec
 
 from .admission import check_characters, check_counts
 from .errors import BadRequest
-from .fields import decode, name_value, read_names, read_query
+from .fields import decode_with_names, name_value, read_query
 from .inputs import (
     EXPECTED,
     FIELDS,
@@ -71,8 +71,9 @@ def parse(document: bytes, model: str | None, settings: Settings, name: str = "b
         UnknownModel: There is no such model.
         ContextLengthExceeded: It does not fit into the model's context window.
     """
-    inputs = decode(document, _DECODER, EXPECTED, BadRequest, settings.max_json_depth, name)
-    given = read_names(document, NAMES)
+    inputs, given = decode_with_names(
+        document, _DECODER, EXPECTED, NAMES, settings.max_json_depth, name
+    )
     return generate(inputs, model, settings, ignored=find_ignored(given, FIELDS))
 
 
@@ -89,13 +90,12 @@ def parse_query(query: str, model: str | None, settings: Settings) -> Generation
         BadRequest, UnknownModel, ContextLengthExceeded: As for a body.
     """
     document = read_query(query, FIELDS)
-    inputs = decode(document, _QUERY_DECODER, EXPECTED, BadRequest)
+    inputs, given = decode_with_names(document, _QUERY_DECODER, EXPECTED, FIELDS)
     if inputs.stream is False:
         raise BadRequest("stream: expected true, a GET is answered by a stream", param="stream")
     if inputs.prompt is None:
         raise BadRequest(f"prompt: expected {NOT_EMPTY}, got nothing", param="prompt")
     inputs = msgspec.structs.replace(inputs, stream=True)
-    given = read_names(document, FIELDS)
     return generate(inputs, model, settings, ignored=find_ignored(given, FIELDS))
 
 

@@ -1,21 +1,35 @@
 import json
 import re
 import tracemalloc
+from collections.abc import Mapping
 from typing import Annotated, get_args, get_type_hints
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
 from edgewise.errors import BadRequest
-from edgewise.fields import MAX_DEPTH, descriptions, is_too_deep, read_names
+from edgewise.fields import MAX_DEPTH, decode_with_names, descriptions, is_too_deep
 from edgewise.inputs import NAMES, Inputs, Message
+from edgewise.openai import Extras
 
 documents = st.recursive(
     st.integers() | st.text(alphabet='[]{}"\\a'),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
 )
+
+
+class Anything(Struct):
+    """An object with any fields."""
+
+
+def names_of(document: str) -> Mapping[str, object]:
+    """Read the names of an object."""
+    decoder = msgspec.json.Decoder(Anything)
+    _, given = decode_with_names(document.encode(), decoder, {"": "an object"}, NAMES)
+    return given
 
 
 def depth(value: object) -> int:
@@ -134,7 +148,7 @@ def test_name_that_stands_twice_is_refused_and_told_if_it_is_known(
     document: str, where: str
 ) -> None:
     with pytest.raises(BadRequest, match=f"^{where}: expected ") as refusal:
-        read_names(document.encode(), NAMES)
+        names_of(document)
 
     assert refusal.value.param == (None if where == "body" else where)
     assert "unknown" not in refusal.value.message
@@ -143,7 +157,7 @@ def test_name_that_stands_twice_is_refused_and_told_if_it_is_known(
 @pytest.mark.parametrize("number", ["9" * 401, "9" * 1_000_000, "-" + "1" * 400, "0." + "1" * 400])
 def test_number_of_endless_digits_is_refused(number: str) -> None:
     with pytest.raises(BadRequest, match=r"^body: expected numbers of at most 400 characters$"):
-        read_names(f'{{"x":[{number}]}}'.encode(), NAMES)
+        names_of(f'{{"x":[{number}]}}')
 
 
 @pytest.mark.parametrize(
@@ -152,15 +166,87 @@ def test_number_of_endless_digits_is_refused(number: str) -> None:
         '{"a":{"a":1},"b":[{"a":1},{"a":2}]}',
         '{"a":"\\"a\\":1,\\"a\\":2"}',
         f'{{"a":{"9" * 400},"b":1e300,"c":-0.5}}',
-        "[]",
-        '"\\ud800"',
+        "{}",
         DEEP,
     ],
 )
 def test_names_that_stand_once_in_each_object_pass(document: str) -> None:
-    read_names(document.encode(), NAMES)
+    names_of(document)
 
 
-def test_what_only_the_strict_reader_refuses_is_no_json() -> None:
-    with pytest.raises(BadRequest, match=r"^body: expected valid JSON$"):
-        read_names(b'{"a":"\n"}', NAMES)
+names = st.sampled_from(["a", "b", "messages", "role", 'quo"te', "b\\", ":", "{"])
+spaces = st.sampled_from(["", " ", "\n\t"])
+
+
+@st.composite
+def objects(draw: st.DrawFn, inner: st.SearchStrategy[str]) -> str:
+    """Word an object, in which a name may stand twice."""
+    pairs = draw(st.lists(st.tuples(names, inner, spaces), max_size=4))
+    fields = (f"{space}{json.dumps(name)}{space}:{space}{value}" for name, value, space in pairs)
+    return f"{{{','.join(fields)}}}"
+
+
+values = st.sampled_from(["1", "-0.5", "null", '""', '"{\\":"', '"\\\\"', '"a\\":1"', "[]", "[{}]"])
+turns = st.lists(objects(values) | values, max_size=3).map(lambda turns: f"[{','.join(turns)}]")
+
+
+@given(objects(values | turns | objects(values)))
+def test_all_names_are_told_and_no_two_of_one_object(document: str) -> None:
+    is_twice = False
+
+    def take(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        nonlocal is_twice
+        is_twice |= len(pairs) > len(dict(pairs))
+        return dict(pairs)
+
+    expected = json.loads(document, object_pairs_hook=take)
+    if is_twice:
+        with pytest.raises(BadRequest, match="twice"):
+            names_of(document)
+    else:
+        assert _names(names_of(document)) == _names(expected)
+
+
+def _names(value: object) -> object:
+    """Take the numbers off, which need not be told."""
+    match value:
+        case dict():
+            return {name: _names(inner) for name, inner in value.items()}
+        case list():
+            return [_names(inner) for inner in value]
+        case int() | float():
+            return None
+    return value
+
+
+VALUES = [
+    *("0", "-0", "1", "2", "5", "50", "51", "9999999999", "99999999999", f"1{'0' * 40}"),
+    *("9223372036854775807", "9223372036854775808", "18446744073709551616", f"-{'9' * 30}"),
+    *("0.1", "-0.0", "1.0", "1.5", "5.0", "5.0001", "100e-2", "1e19", "1e308", "1e309", "1e-400"),
+    *("true", "false", "null", '""', '"a"', '"1"', '"auto"', '"user"', '"\\ud83d\\ude00"'),
+    *("[]", '[""]', '["a"]', '["a","b"]', "[1]", "[null]", "[[]]"),
+]
+
+
+@pytest.mark.parametrize("kind", [Inputs, Extras])
+def test_field_is_taken_alike_whatever_stands_beside_it(kind: type[Struct]) -> None:
+    # What holds no other objects is decoded in another way.
+    decoder = msgspec.json.Decoder(kind)
+    expected = {"": "an object", **descriptions(kind)}
+    fields = [f'"{name}":{value}' for name in kind.__struct_fields__ for value in VALUES]
+    fields += [
+        f'"messages":[{{"role":"user","content":"a","{name}":{value}}}]'
+        for name in Message.__struct_fields__[2:]
+        for value in VALUES
+    ]
+
+    def decode(document: str) -> object:
+        try:
+            return decode_with_names(document.encode(), decoder, expected, NAMES)[0]
+        except BadRequest as error:
+            return error.message
+
+    decoded = {field: (decode(f"{{{field}}}"), decode(f'{{{field},"x":{{}}}}')) for field in fields}
+
+    assert not {field: both for field, both in decoded.items() if both[0] != both[1]}
+    assert {type(plain) for plain, _ in decoded.values()} == {kind, str}
