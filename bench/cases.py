@@ -89,8 +89,8 @@ CASES = [
     # answers of a turn take longer, one by one, than those that follow.
     Case("json-1", [*ENTRANTS], 16, rounds=15),
     Case("json-16", [*ENTRANTS], 32, at_once=16, rounds=41),
-    Case("first-byte", _STREAMING, 32, rounds=15, events=10),
-    Case("stream-200", _STREAMING, 8, events=200),
+    Case("first-byte", _STREAMING, 24, rounds=15, events=10),
+    Case("stream-200", _STREAMING, 6, events=200),
     Case("stream-1000", _NATIVE, 16, at_once=16, rounds=15, events=1000),
     Case("rewriting-1000", _REWRITING, 16, at_once=16, events=1000),
     Case("stream-together", _REWRITING, 16, at_once=16, events=2000, together=25),
@@ -106,7 +106,7 @@ CASES = [
         for count in (1, 4, 16, 64, 256)
     ),
     *(
-        Case(f"at-once-{streams}", _REWRITING, max(streams, 16), streams, rounds=3, events=50)
+        Case(f"at-once-{streams}", _REWRITING, max(streams, 16), streams, rounds=3, events=25)
         for streams in (1, 4, 16, 64, 256)
     ),
     *(
@@ -116,7 +116,7 @@ CASES = [
 ]
 # What is asked before anything counts, and how many times as often as in a round: until V8 has
 # compiled for speed what is run, a Worker is the slower the more it does.
-WARM_UP = {"json-16": 40, "first-byte": 1}
+WARM_UP = {"json-16": 30, "first-byte": 1}
 
 
 def word(case: Case, entrant: Entrant) -> bytes:

@@ -14,7 +14,7 @@ from bench.load import Load, ask, cpu_seconds
 from bench.results import Figures
 
 # How many rounds who is started in; FastAPI takes its time.
-COLD_ROUNDS = {"edgewise": 7, "constant": 7, "javascript": 5, "fastapi": 3}
+COLD_ROUNDS = {"edgewise": 6, "constant": 6, "javascript": 5, "fastapi": 3}
 # How often in a round: a short start differs more from one time to the next.
 COLD_TIMES = {"nothing": 1, "baseline": 1, "dedicated": 3}
 IMPORT_ROUNDS = 3
@@ -134,13 +134,14 @@ def measure_cold_starts(
     }
     yield "snapshots saved"
     for number in range(max(COLD_ROUNDS.values())):
-        for name in in_turn([*COLD_ROUNDS], number):
-            if number >= COLD_ROUNDS[name]:
-                continue
-            for kind in starts[name].kinds:
-                for _ in range(COLD_TIMES[kind]):
-                    notes.add(f"cold-{kind}", name, starts[name].measure(kind))
-            if name in imports and number < IMPORT_ROUNDS:
+        names = [name for name in COLD_ROUNDS if number < COLD_ROUNDS[name]]
+        for kind in STARTS:
+            for _ in range(COLD_TIMES[kind]):
+                for name in in_turn(names, number):  # one after the other, as the pace changes
+                    if kind in starts[name].kinds:
+                        notes.add(f"cold-{kind}", name, starts[name].measure(kind))
+        if number < IMPORT_ROUNDS:
+            for name in in_turn([*imports], number):
                 notes.add("imports", name, imports[name].measure())
         yield f"cold starts, round {number + 1}"
     notes.python = imports["edgewise"].python

@@ -76,7 +76,7 @@ def word_page(results: Results) -> str:
         _image("memory", "Bars: memory"),
         f"The upload has {results.median('upload', _OURS, 'gzip_kib'):.0f} KiB, compressed.",
         "## How it grows",
-        "Streams at once, of 50 events each:",
+        "Streams at once, of 25 events each:",
         _image("at-once", "Lines: processor time of an event by the number of streams at once"),
         _growth(results, "at-once", "streams at once", "events/s", _events_a_second),
         "Events of a stream, ten in a chunk:",
@@ -130,7 +130,7 @@ def plots(results: Results) -> dict[str, str]:
         ),
         "memory": bars("Memory of workerd", "resident, MiB", memory),
         "at-once": _lines(
-            results, "at-once", "Streams of 50 events", "streams at once", "CPU of an event, µs"
+            results, "at-once", "Streams of 25 events", "streams at once", "CPU of an event, µs"
         ),
         "events": _lines(
             results,
