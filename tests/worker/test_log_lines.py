@@ -302,6 +302,7 @@ def test_every_request_of_many_at_once_has_one_line(worker: Deployment) -> None:
     worker.client.get("/health", headers={"x-request-id": "the-end"})
     worker.record("the-end")
 
+    wait_until(lambda: points(worker).keys() >= {*ids}, seconds=10)
     records = worker.records()[before:-1]
     assert sorted(record["id"] for record in records) == sorted(ids)
     each = REQUESTS // len(kinds)
@@ -354,6 +355,9 @@ def test_analytics_that_fails_disturbs_no_answer(worker: Deployment, stream: boo
     assert "one" in response.text
     assert ("data: [DONE]" in response.text) == stream
     wait_until(lambda: "fail" in points(worker), seconds=10)
+    worker.client.get("/health", headers=(told := name()))
+    wait_until(lambda: told["x-request-id"] in points(worker), seconds=10)
+    assert not [said for said in [*worker.log] if "out of order" in said]
 
 
 def test_line_and_data_point_hold_nothing_that_anybody_said(worker: Deployment) -> None:

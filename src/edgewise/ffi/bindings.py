@@ -1,5 +1,6 @@
 """What the Worker has of the platform: its variables, Workers AI, rate limits, the Web, its log."""
 
+from asyncio import ensure_future
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
@@ -172,4 +173,12 @@ def write_down(record: Record) -> None:
     analytics = find_binding("ANALYTICS")
     if analytics is not None:
         with suppress(JsException, AttributeError):  # no answer is worth less for it
-            analytics.writeDataPoint(JSON.parse(word_point(record)))
+            told = analytics.writeDataPoint(JSON.parse(word_point(record)))
+            if told is not None:  # a service stands in its place, and the request may end before
+                wait_until = import_from_javascript("cloudflare:workers").waitUntil
+                wait_until(ensure_future(_let_settle(told)))
+
+
+async def _let_settle(told: Any) -> None:
+    with suppress(JsException):
+        await told
