@@ -25,11 +25,14 @@ PROMPT = {"model": MODEL, "prompt": CANARY}
 EVENT = b'data: {"response":"Hello"}\n\n'
 MOST_MS = 5_000
 REQUESTS = 200
-# Stands in for Analytics Engine: prints what it is told, and fails where the id says so.
+# Stands in for Analytics Engine: prints what it is told, and fails or dawdles where the id says so.
 ANALYTICS = """\
 import { WorkerEntrypoint } from "cloudflare:workers";
 export default class extends WorkerEntrypoint {
-  writeDataPoint(point) {
+  async writeDataPoint(point) {
+    if (point.blobs[5].startsWith("slow")) {
+      await scheduler.wait(500);
+    }
     console.log("point " + JSON.stringify(point));
     if (point.blobs[5] === "fail") {
       throw new Error("out of order");
@@ -358,6 +361,14 @@ def test_analytics_that_fails_disturbs_no_answer(worker: Deployment, stream: boo
     worker.client.get("/health", headers=(told := name()))
     wait_until(lambda: told["x-request-id"] in points(worker), seconds=10)
     assert not [said for said in [*worker.log] if "out of order" in said]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_data_point_outlives_its_request(worker: Deployment, stream: bool) -> None:
+    told = f"slow-{stream}"
+    worker.client.post(CHATS, json=CHAT | {"stream": stream}, headers={"x-request-id": told})
+
+    wait_until(lambda: told in points(worker), seconds=10)
 
 
 def test_line_and_data_point_hold_nothing_that_anybody_said(worker: Deployment) -> None:
