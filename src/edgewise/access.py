@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Raw
 
 from .errors import AccessUnavailable, Misconfigured, Unauthorized
-from .fields import is_too_deep
+from .structure import is_too_deep
 
 HEADER = "cf-access-jwt-assertion"
 BY_ACCESS = "access:"  # no name of a key begins so

@@ -1,8 +1,6 @@
 """Says of untrusted JSON which field is wrong, what was expected there and what came instead."""
 
-import json
 import re
-from collections import Counter
 from collections.abc import Container, Mapping
 from contextlib import suppress
 from typing import TypeVar, get_args, get_origin, get_type_hints
@@ -11,6 +9,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from .errors import BadRequest, EdgewiseError
+from .structure import MAX_DEPTH, find_structure, is_deeper, read_any, read_plain
 
 T = TypeVar("T")
 
@@ -18,16 +17,7 @@ _PATH = re.compile(r" - at `\$(?P<path>.*)`$")
 _MISSING = re.compile(r"^Object missing required field `(?P<name>\w+)`")
 _LAST_STEP = re.compile(r"(^|\.)\w+$|\[[^\[]*\]$")
 _STEP = re.compile(r"\.?(?P<name>\w+)|\[(?P<index>\d+)\]")
-# A decoder takes a level of the stack for a level of nesting. In workerd the stack is small, and
-# running out of it ends the isolate with every request in it: 10,000 levels do, 2,000 do not.
-MAX_DEPTH = 64
-_PIECE_BYTES = 65_536
-_ONE_KIND = bytes.maketrans(b"{}", b"[]")
-_NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
-
 _BYTE = re.compile(r"\(byte (?P<byte>\d+)\)$")
-_LONGEST_NUMBER = 400  # the longest that a float of 64 bits needs has 309 digits before the point
-_ENDLESS = re.compile(rb"(?<![-+.0-9eE])[-+.0-9eE]{%d}" % (_LONGEST_NUMBER + 1))
 _LONGEST_ECHO = 20  # characters of a number; longer ones are only called a number
 
 
@@ -107,12 +97,12 @@ def decode_with_names(
         BadRequest: Names the field where it is a known one.
     """
     structure = _check_form(document, expected, BadRequest, max_depth, name)
-    given = _read_plain(document, structure)
+    given = read_plain(document, structure)
     if given is not None and decoder.strict:
         with suppress(msgspec.ValidationError):  # which cannot tell what came
             return msgspec.convert(given, decoder.type), given
     decoded = decode_checked(document, decoder, expected, BadRequest, name)
-    return decoded, _read_any(document, known) if given is None else given
+    return decoded, read_any(document, known) if given is None else given
 
 
 def _check_form(
@@ -126,7 +116,7 @@ def _check_form(
     if not document:
         raise refuse(f"{name}: expected {expected['']}, got nothing")
     structure = find_structure(document)
-    if _nests(structure, max_depth):
+    if is_deeper(structure, max_depth):
         raise refuse(f"{name}: expected JSON nested at most {max_depth} levels deep")
     if not document.isascii():
         try:
@@ -177,102 +167,6 @@ def read_query(query: str, known: Container[str]) -> bytes:
             raise BadRequest(f"{where}: expected once, got it twice", param=where)
         given[name] = value
     return msgspec.json.encode(given)
-
-
-def _read_plain(document: bytes, structure: bytes) -> Mapping[str, object] | None:
-    """
-    Read an object that holds no other objects than messages without any, as most do.
-
-    Returns:
-        None where there are others, or something is wrong with it.
-    """
-    if len(structure) > _LONGEST_NUMBER and _ENDLESS.search(structure):
-        return None
-    try:
-        given = _OBJECT.decode(document)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    messages = given.get("messages")
-    turns = messages if isinstance(messages, list) else ()
-    if structure.count(b"{") != 1 + len(turns) or not {dict}.issuperset(map(type, turns)):
-        return None
-    # Of a name that stands twice, one is left.
-    names = len(given) + sum(map(len, turns))
-    return given if structure.count(b":") == names else None
-
-
-def _read_any(document: bytes, known: Container[str]) -> Mapping[str, object]:
-    """Read an object with whatever is in it; its numbers become None."""
-    try:
-        given: dict[str, object] = _NAMES.decode(document.decode())
-    except _Twice as error:
-        [twice] = error.args
-        if twice in known:
-            raise BadRequest(
-                f"{twice}: expected once in an object, got it twice", param=twice
-            ) from error
-        raise BadRequest("body: expected each name once in an object, got one twice") from error
-    return given
-
-
-class _Twice(Exception):
-    """A name that stands twice in an object."""
-
-
-def _take(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    given = dict(pairs)
-    if len(given) < len(pairs):
-        [(twice, _)] = Counter(name for name, _ in pairs).most_common(1)
-        raise _Twice(twice)
-    return given
-
-
-def _measure(digits: str) -> None:
-    if len(digits) > _LONGEST_NUMBER:
-        raise BadRequest(f"body: expected numbers of at most {_LONGEST_NUMBER} characters")
-
-
-_OBJECT = msgspec.json.Decoder(dict[str, object])
-_NAMES = json.JSONDecoder(object_pairs_hook=_take, parse_int=_measure, parse_float=_measure)
-
-
-def is_too_deep(document: bytes, max_depth: int = MAX_DEPTH) -> bool:
-    """
-    Tell whether JSON is nested more deeply than that, without recursion.
-
-    What is malformed besides may pass up to twice that depth; it is for the decoder to refuse.
-    """
-    is_short = len(document) <= _PIECE_BYTES  # a long one has many, and to count takes its time
-    if is_short and document.count(b"[") + document.count(b"{") <= max_depth:
-        return False
-    return _nests(find_structure(document), max_depth)
-
-
-def _nests(structure: bytes, max_depth: int) -> bool:
-    if structure.count(b"[") + structure.count(b"{") <= max_depth:
-        return False
-    brackets = structure.translate(_ONE_KIND, _NO_BRACKET)
-    for _ in range(max_depth):
-        before = len(brackets)
-        brackets = brackets.replace(b"[]", b"")  # each time the innermost level
-        if len(brackets) == before:
-            break
-    return brackets.count(b"[") > max_depth or b"[]" in brackets
-
-
-def find_structure(document: bytes) -> bytes:
-    """Find what of JSON stands outside its strings: brackets, colons, commas, numbers."""
-    if b"\\" in document:
-        document = document.replace(rb"\\", b"").replace(rb"\"", b"")
-    if len(document) <= _PIECE_BYTES:
-        return b"".join(document.split(b'"')[::2])
-    kept: list[bytes] = []
-    is_inside = False
-    for start in range(0, len(document), _PIECE_BYTES):  # as each string takes an object
-        parts = document[start : start + _PIECE_BYTES].split(b'"')
-        kept.append(b"".join(parts[is_inside::2]))
-        is_inside ^= len(parts) % 2 == 0
-    return b"".join(kept)
 
 
 def _explain(

@@ -21,13 +21,14 @@ from .errors import (
     retry_headers,
 )
 from .exchange import NO_JSON, Call, Method, Reply, Returned, Stream
-from .fields import decode, descriptions, is_too_deep
+from .fields import decode, descriptions
 from .inference import Outcome
 from .inputs import Flag, Text
 from .keys import ANONYMOUS, CALLER
 from .prompt import Generation, parse
 from .replies import JSON, common_headers, complete, stream_headers
 from .settings import Settings
+from .structure import is_too_deep
 
 UNNAMED = "worker"  # who calls over a binding that does not say
 _PARAMETERS = {

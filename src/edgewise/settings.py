@@ -10,9 +10,10 @@ from msgspec import Meta
 
 from .access import Access, read_access
 from .errors import Misconfigured
-from .fields import MAX_DEPTH, decode, descriptions
+from .fields import decode, descriptions
 from .inputs import MOST_TOOLS
 from .keys import Key, read_keys
+from .structure import MAX_DEPTH
 
 # What a header can carry: the id that ran is told in one.
 ModelId = Annotated[str, Meta(pattern=r"^[!-~]+\Z", description="a model's id")]

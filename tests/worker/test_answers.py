@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from edgewise import VERSION
-from edgewise.fields import MAX_DEPTH
+from edgewise.structure import MAX_DEPTH
 from tests.golden import ERRORS
 from tests.worker.conftest import Worker
 from workers_ai.errors import KINDS
