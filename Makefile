@@ -2,23 +2,23 @@
 PYTHON ?= python3
 
 IN_VENV := .venv/bin/python
-PATHS := src local clients tests bench
+PATHS := src packages tools tests bench
 
 .PHONY: dev example key access test test-unit test-worker test-clients soak check bench format deploy \
   lock python prepare prepare-tests prepare-bench prepare-tools
 
 dev: python
-	@$(PYTHON) local/dev.py
+	@$(PYTHON) -m tools.dev
 
 # NAME is that of a folder of examples/, such as typescript.
 example: python
-	@$(PYTHON) local/example.py '$(NAME)'
+	@$(PYTHON) -m tools.example '$(NAME)'
 
 key: python
-	@$(PYTHON) local/keys.py
+	@$(PYTHON) -m tools.make_key
 
 access: prepare-tools
-	@$(IN_VENV) local/access.py
+	@$(IN_VENV) -m tools.access_issuer
 
 # Many thousands of generated cases, which take twice as long when coverage is measured.
 GENERATED := tests/unit/test_any_body.py tests/unit/test_caps.py tests/unit/test_workers_ai_agrees.py
@@ -58,12 +58,12 @@ format: prepare-tools
 # Figures, not tests: ratios measured in one run, ten minutes at most. The first writes them into
 # docs/performance.md.
 bench: prepare-bench
-	PYTHONPATH=local $(IN_VENV) -m bench.performance
-	PYTHONPATH=local $(IN_VENV) bench/local_streams.py
-	PYTHONPATH=local $(IN_VENV) -m bench.rpc
+	$(IN_VENV) -m bench.performance
+	$(IN_VENV) -m bench.local_streams
+	$(IN_VENV) -m bench.rpc
 
 deploy: prepare
-	@local/wrangler deploy --env=""
+	@tools/wrangler deploy --env=""
 
 # Writes requirements/ anew from pyproject.toml; needs uv.
 lock:
@@ -76,7 +76,7 @@ lock:
 	  --output-file requirements/clients.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-annotate --extra browser --output-file requirements/browser.txt \
-	  clients/python/pyproject.toml
+	  packages/edgewise-client/pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.14 --generate-hashes --no-header \
 	  --no-annotate --output-file requirements/worker.txt pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.14 --generate-hashes --no-header \
@@ -96,14 +96,14 @@ python:
 	@$(PYTHON) -c "$$REQUIRE_PYTHON"
 
 prepare: python
-	@$(PYTHON) local/prepare.py
+	@$(PYTHON) -m tools.prepare
 
 prepare-tests: python
-	@$(PYTHON) local/prepare.py tools npm vendor runtime reference engine clients \
+	@$(PYTHON) -m tools.prepare tools npm vendor runtime reference engine clients \
 	  typescript python-binding python-mounted python-in-browser
 
 prepare-bench: python
-	@$(PYTHON) local/prepare.py tools npm vendor runtime reference bench
+	@$(PYTHON) -m tools.prepare tools npm vendor runtime reference bench
 
 prepare-tools: python
-	@$(PYTHON) local/prepare.py tools
+	@$(PYTHON) -m tools.prepare tools

@@ -14,11 +14,11 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-import prepare
 from bench.cases import ENTRANTS, BenchError, Case, check, word
 from bench.contenders import PYTHON_FLAGS, Contender, write
 from bench.load import Answer, ask, cpu_seconds, word_request
-from runtime.config import LOCAL_FLAGS, command_to_serve, serving
+from tools import prepare
+from tools.runtime.config import LOCAL_FLAGS, command_to_serve, serving
 
 STARTS = ("nothing", "baseline", "dedicated")
 _FIRST = Case("first answer", (), count=1)

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import prepare
-from runtime.config import (
+from tools import prepare
+from tools.runtime.config import (
     LOCAL_FLAGS,
     deployment,
     serving,

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import httpx
 
-import prepare
-from runtime.process import Server
+from tools import prepare
+from tools.runtime.process import Server
 
 STREAMS = 500
 TOKENS = 1000

@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
-import prepare
 from bench import report
 from bench.cases import CASES, BenchError
 from bench.contenders import contenders
 from bench.measure import Notes, measure_cold_starts, measure_load
 from bench.results import Results, keep, machine, versions
-from runtime.wrangler import environment
+from tools import prepare
+from tools.runtime.wrangler import environment
 
 
 def main() -> int:

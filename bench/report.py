@@ -6,13 +6,13 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import prepare
 from bench.cases import ENTRANTS
 from bench.cold_start import STARTS
 from bench.plots import Bar, Line, bars, lines
 from bench.plots import word as word_figure
 from bench.results import FILE, FOLDER, Results, recall
 from bench.targets import Target, targets
+from tools import prepare
 
 PAGE = prepare.ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- figures: make bench writes what is between these -->", "<!-- /figures -->"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-import prepare
 from bench.cases import Case
+from tools import prepare
 
 FOLDER = prepare.ROOT / "docs" / "performance"
 FILE = FOLDER / "results.json"

@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 
 from bench.local_streams import cpu_seconds
-from runtime.config import (
+from tools.runtime.config import (
     LOCAL_FLAGS,
     deployment,
     serving,

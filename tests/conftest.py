@@ -6,6 +6,8 @@ import signal
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ["tests.harness.shared_worker"]
+
 # The same cases every time: a failure is the change's, never the day's.
 settings.register_profile("edgewise", derandomize=True, deadline=None)
 settings.load_profile("edgewise")

@@ -180,6 +180,6 @@ print(answer.usage, answer.finish_reason)
 `;
   return {
     files: [{ name: "Python", text }],
-    note: "edgewise-client is in clients/python; it needs the standard library alone.",
+    note: "edgewise-client is in packages/edgewise-client; it needs the standard library alone.",
   };
 }

@@ -1,0 +1,195 @@
+"""Rules of the house that no single room can keep by itself."""
+
+import ast
+import json
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from edgewise import VERSION
+from edgewise.admission import BY_ADDRESS, BY_CALLER
+from edgewise.settings import read_settings
+from tools.runtime.config import deployment
+
+ROOT = Path(__file__).resolve().parents[3]
+SOURCE = ROOT / "src"
+DOORS = {
+    "entry.py",
+    *(
+        f"edgewise/ffi/{leaf}.py"
+        for leaf in ("bindings", "builtins", "calls", "http", "loop", "streams")
+    ),
+}
+JAVASCRIPT = {"js", "pyodide", "pyodide_js", "workers", "_pyodide_entrypoint_helper"}
+
+WRANGLER = deployment()
+with (ROOT / "pyproject.toml").open("rb") as file:
+    PYPROJECT = tomllib.load(file)
+
+
+def imports_of(source: str) -> set[str]:
+    """The packages that a module imports, by whatever way."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names=names):
+                found |= {name.name for name in names}
+            case ast.ImportFrom(module=str(module), level=0):
+                found.add(module)
+            case ast.Call(func=ast.Name(id="__import__"), args=[ast.Constant(value=str(name))]):
+                found.add(name)
+            case ast.Call(
+                func=ast.Attribute(attr="import_module") | ast.Name(id="import_module"),
+                args=[ast.Constant(value=str(name))],
+            ):
+                found.add(name)
+    return {name.partition(".")[0] for name in found}
+
+
+def modules() -> list[str]:
+    """Every module that ships, by its path below src."""
+    return sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("module", modules())
+def test_only_the_doors_know_javascript(module: str) -> None:
+    known = imports_of((SOURCE / module).read_text("utf-8")) & JAVASCRIPT
+
+    assert bool(known) == (module in DOORS), f"{module} imports {known or 'no JavaScript'}"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import js",
+        "import pyodide.ffi",
+        "from workers import Response",
+        "def f():\n    from js import fetch",
+        "__import__('js')",
+        "importlib.import_module('pyodide.ffi')",
+        "from importlib import import_module\nimport_module('js')",
+    ],
+)
+def test_javascript_is_found_however_it_is_imported(source: str) -> None:
+    assert imports_of(source) & JAVASCRIPT
+
+
+@pytest.mark.parametrize("module", modules())
+def test_only_what_workers_call_goes_through_the_door(module: str) -> None:
+    source = (SOURCE / module).read_text("utf-8")
+
+    # pyodide.ffi is another one, which only the door knows.
+    assert bool(re.search(r"import.*\bffi\b|edgewise\.ffi|from \.ffi", source)) == (
+        module in ("entry.py", "edgewise/worker.py")
+    )
+
+
+def test_linter_forbids_javascript_outside_the_doors() -> None:
+    ruff = str(ROOT / ".venv" / "bin" / "ruff")
+    file = str(SOURCE / "edgewise" / "app.py")
+    result = subprocess.run(
+        [ruff, "check", "--select", "TID251", "--output-format", "json", "--stdin-filename", file],
+        input="import js\nimport pyodide.ffi\nfrom workers import env\n",
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    assert [finding["code"] for finding in json.loads(result.stdout)] == ["TID251"] * 3
+
+
+def test_production_has_the_real_binding_and_nothing_experimental() -> None:
+    assert WRANGLER.ai == {"binding": "AI"}
+    assert WRANGLER.compatibility_flags == ["python_workers"]
+    assert WRANGLER.unsafe == {}
+
+
+def test_local_running_lets_anybody_in_and_is_as_production_else() -> None:
+    local = WRANGLER.env["local"]
+
+    assert local.variables == WRANGLER.variables | {"ALLOW_ANONYMOUS": "true"}
+    assert local.ratelimits == WRANGLER.ratelimits
+
+
+def test_rate_limits_have_the_names_and_the_period_that_the_code_knows() -> None:
+    period = read_settings(json.dumps(WRANGLER.variables)).rate_limit_period_s
+
+    assert {limit["name"] for limit in WRANGLER.ratelimits} == {BY_CALLER, BY_ADDRESS}
+    assert {limit["simple"]["period"] for limit in WRANGLER.ratelimits} == {period}
+    assert len({limit["namespace_id"] for limit in WRANGLER.ratelimits}) == 2
+
+
+def test_version_is_the_same_everywhere() -> None:
+    package = json.loads((ROOT / "package.json").read_text("utf-8"))
+
+    assert VERSION == PYPROJECT["project"]["version"] == package["version"]
+
+
+def test_locks_hold_what_the_project_asks_for() -> None:
+    asked = {
+        "worker.txt": PYPROJECT["tool"]["uv"]["constraint-dependencies"],
+        "tools.txt": PYPROJECT["dependency-groups"]["tools"],
+        "engine.txt": PYPROJECT["dependency-groups"]["engine"],
+        "clients.txt": PYPROJECT["dependency-groups"]["clients"],
+        "bench.txt": PYPROJECT["dependency-groups"]["bench"],
+    }
+
+    for name, requirements in asked.items():
+        lock = (ROOT / "requirements" / name).read_text("utf-8")
+        for requirement in requirements:
+            assert f"{requirement} \\\n" in lock, f"make lock: {requirement} is not in {name}"
+
+
+def test_what_ships_is_what_the_package_asks_for() -> None:
+    asked = [Requirement(text) for text in PYPROJECT["project"]["dependencies"]]
+    pins = PYPROJECT["tool"]["uv"]["constraint-dependencies"]
+    versions = dict(pin.split("==") for pin in pins)
+
+    assert versions.keys() == {requirement.name for requirement in asked}
+    for requirement in asked:
+        assert versions[requirement.name] in requirement.specifier
+
+
+def test_locks_hold_a_hash_of_everything_that_is_not_ours() -> None:
+    packages = json.loads((ROOT / "package-lock.json").read_text("utf-8"))["packages"]
+    ours = {"", "packages/workers-ai-local/npm", "node_modules/workers-ai-local"}
+
+    assert {name for name, package in packages.items() if "integrity" not in package} == ours
+    for lock in (ROOT / "requirements").glob("*.txt"):
+        text = lock.read_text("utf-8")
+        assert all("--hash=sha256:" in entry for entry in re.split(r"\n(?=\w)", text.strip()))
+
+
+def test_example_gets_what_its_lock_has_a_hash_of() -> None:
+    folder = ROOT / "examples" / "typescript"
+    packages = json.loads((folder / "package-lock.json").read_text("utf-8"))["packages"]
+    asked = json.loads((folder / "package.json").read_text("utf-8"))
+
+    for name, version in (asked["dependencies"] | asked["devDependencies"]).items():
+        assert packages[f"node_modules/{name}"]["version"] == version
+    assert {name for name, package in packages.items() if "integrity" not in package} == {""}
+    assert (folder / ".npmrc").read_text("utf-8") == (ROOT / ".npmrc").read_text("utf-8")
+
+
+def test_example_has_the_sdk_that_ships() -> None:
+    with (ROOT / "examples" / "python-binding" / "pyproject.toml").open("rb") as file:
+        asked = tomllib.load(file)["project"]["dependencies"]
+
+    assert {*asked} < {*PYPROJECT["tool"]["uv"]["constraint-dependencies"]}
+
+
+def test_locks_name_no_host() -> None:
+    for lock in [
+        *ROOT.glob("requirements/*.txt"),
+        *(ROOT / "package-lock.json", ROOT / "examples/typescript/package-lock.json"),
+        ROOT / ".npmrc",
+    ]:
+        text = lock.read_text("utf-8")
+        # npm notes beside some packages where their authors ask for donations.
+        text = re.sub(r'"funding": \{[^}]*\}|"url": "[^"]*"', "", text)
+
+        assert "://" not in text, lock
