@@ -4,69 +4,106 @@ PYTHON ?= python3
 IN_VENV := .venv/bin/python
 PATHS := src packages tools tests bench
 
-.PHONY: dev example key access test test-unit test-worker test-clients soak check bench format deploy \
-  lock python prepare prepare-tests prepare-bench prepare-tools
+.DEFAULT_GOAL := help
 
-dev: python
+.PHONY: help dev example key access test test-all test-rest test-unit test-worker test-browser \
+  test-clients soak check bench format deploy lock python prepare prepare-bench prepare-tools
+
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-22s%s\n", $$1, $$2}'
+	@echo "\nREADME.md and CONTRIBUTING.md say more."
+
+dev: python ## serve on http://localhost:8787, with no account and no network
 	@$(PYTHON) -m tools.dev
 
-# NAME is that of a folder of examples/, such as typescript.
-example: python
+example: python ## serve an app with Edgewise in it: NAME=typescript, or another of examples/
 	@$(PYTHON) -m tools.example '$(NAME)'
 
-key: python
+key: python ## make a key for a caller: NAME=shop
 	@$(PYTHON) -m tools.make_key
 
-access: prepare-tools
+access: prepare-tools ## run Cloudflare Access on this machine, to try it
 	@$(IN_VENV) -m tools.access_issuer
 
-# Many thousands of generated cases, which take twice as long when coverage is measured.
-GENERATED := tests/unit/test_any_body.py tests/unit/test_caps.py tests/unit/test_workers_ai_agrees.py
+# A tier has a quick part, which `make test` runs, and a rest: tests/harness/parts.py. TESTS (paths)
+# and K (as pytest's -k) choose tests of both, such as `make test-unit K=keys`.
+PART := $(if $(TESTS)$(K),all,quick)
+SETUP = $(PYTHON) -m tools.prepare
+PYTEST = $(IN_VENV) -m pytest --part $(PART) $(if $(K),-k '$(K)')
+UNIT_STEPS := tools npm
+WORKER_STEPS := tools npm vendor runtime reference
+BROWSER_STEPS := $(WORKER_STEPS) playwright
+# What the rest needs besides.
+UNIT_MORE := typescript
+WORKER_MORE := engine typescript python-binding python-mounted
+BROWSER_MORE := typescript python-in-browser
+CLIENTS_MORE := clients
 
-# They mostly wait for servers, so they run two at a time: the first two begin, the third follows the
-# one that ends first. make 3.81, which macOS has, mixes their lines.
-test: prepare-tests
-	@echo "Two kinds of tests run at a time, a quarter of an hour; each tells when it has ended."
-	@$(MAKE) --no-print-directory --jobs=2 \
-	  $(if $(filter output-sync,$(.FEATURES)),--output-sync=line) test-unit test-worker test-clients
+# They mostly wait for servers, so two tiers run at a time. make 3.81, which macOS has, mixes their
+# lines.
+TIERS := test-worker test-browser test-unit test-clients
+TWO_AT_A_TIME = $(MAKE) --no-print-directory --jobs=2 --keep-going \
+  $(if $(filter output-sync,$(.FEATURES)),--output-sync=line)
 
-test-unit:
-	$(IN_VENV) -m coverage run -m pytest tests/unit $(GENERATED:%=--ignore=%)
+test: python ## run what matters most of every kind of test: five minutes at most
+	@$(SETUP) $(BROWSER_STEPS)
+	@echo "Two kinds of tests run at a time, some minutes in all; each tells when it has ended."
+	@$(TWO_AT_A_TIME) $(TIERS)
+
+test-all: ## run every test: half an hour
+	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory test-rest
+
+test-rest: python ## run what `make test` leaves out
+	@$(SETUP) $(BROWSER_STEPS) $(WORKER_MORE) $(BROWSER_MORE) $(CLIENTS_MORE)
+	@$(TWO_AT_A_TIME) PART=rest $(TIERS)
+
+test-unit: python ## run the tests of Python alone; TESTS=path or K=word chooses
+	@$(SETUP) $(UNIT_STEPS) $(if $(filter quick,$(PART)),,$(UNIT_MORE))
+ifeq ($(PART),quick)
+	$(IN_VENV) -m coverage run -m pytest --part quick tests/*/unit
 	$(IN_VENV) -m coverage report
+else
+	$(PYTEST) $(or $(TESTS),tests/*/unit)
+endif
 
-test-worker:
-	$(IN_VENV) -m pytest tests/worker
+test-worker: python ## run the tests of the real Worker in workerd; TESTS, K
+	@$(SETUP) $(WORKER_STEPS) $(if $(filter quick,$(PART)),,$(WORKER_MORE))
+	$(PYTEST) $(or $(TESTS),tests/*/worker)
 
-test-clients:
-	$(IN_VENV) -m pytest tests/browser
-	$(IN_VENV) -m pytest tests/clients
-	$(IN_VENV) -m pytest $(GENERATED)
+test-browser: python ## run the tests of the pages in Chromium; TESTS, K
+	@$(SETUP) $(BROWSER_STEPS) $(if $(filter quick,$(PART)),,$(BROWSER_MORE))
+	$(PYTEST) $(or $(TESTS),tests/*/browser)
 
-# The short soak of `make test` for ten minutes and more; it prints what memory is taken.
-soak: prepare-tests
-	SOAK_REQUESTS=20000 SOAK_SECONDS=180 $(IN_VENV) -m pytest -s tests/worker/test_soak.py
+test-clients: python ## run the tests with clients that others wrote; TESTS, K
+	@$(SETUP) $(BROWSER_STEPS) $(if $(filter quick,$(PART)),,$(CLIENTS_MORE))
+	$(PYTEST) $(or $(TESTS),tests/*/clients)
 
-check: prepare-tools
+# It prints what memory is taken.
+soak: python ## send 20,000 requests to the Worker, ten minutes and more
+	@$(SETUP) $(WORKER_STEPS)
+	SOAK_REQUESTS=20000 SOAK_SECONDS=180 $(IN_VENV) -m pytest -s tests/edgewise/worker/test_soak.py
+
+check: prepare-tools ## look at format, lint, types and prose
 	.venv/bin/ruff format --check $(PATHS) examples
 	.venv/bin/ruff check $(PATHS) examples
 	.venv/bin/mypy $(PATHS)
 
-format: prepare-tools
+format: prepare-tools ## mend format and lint
 	.venv/bin/ruff check --fix $(PATHS) examples
 	.venv/bin/ruff format $(PATHS) examples
 
 # Figures, not tests: ratios measured in one run, ten minutes at most. The first writes them into
 # docs/performance.md.
-bench: prepare-bench
+bench: prepare-bench ## measure: ten minutes
 	$(IN_VENV) -m bench.performance
 	$(IN_VENV) -m bench.local_streams
 	$(IN_VENV) -m bench.rpc
 
-deploy: prepare
+deploy: prepare ## deploy to Cloudflare
 	@tools/wrangler deploy --env=""
 
-# Writes requirements/ anew from pyproject.toml; needs uv.
-lock:
+lock: ## write requirements/ anew from pyproject.toml; needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-annotate --group tools --output-file requirements/tools.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
@@ -74,6 +111,9 @@ lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-annotate --group clients --constraints requirements/tools.txt \
 	  --output-file requirements/clients.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-annotate --group playwright --constraints requirements/tools.txt \
+	  --output-file requirements/playwright.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-annotate --extra browser --output-file requirements/browser.txt \
 	  packages/edgewise-client/pyproject.toml
@@ -97,10 +137,6 @@ python:
 
 prepare: python
 	@$(PYTHON) -m tools.prepare
-
-prepare-tests: python
-	@$(PYTHON) -m tools.prepare tools npm vendor runtime reference engine clients \
-	  typescript python-binding python-mounted python-in-browser
 
 prepare-bench: python
 	@$(PYTHON) -m tools.prepare tools npm vendor runtime reference bench

@@ -12,6 +12,7 @@ from tools.runtime.config import (
     serving,
     source_modules,
     vendored_modules,
+    word_ai,
     word_variables,
     word_worker,
 )
@@ -34,10 +35,7 @@ SETTINGS = {
     "MAX_TOKENS_CEILING": 120_000,
     "MAX_CHARACTERS": 2_000_000,
 }
-_AI = (
-    '(name = "AI", wrapped = (moduleName = "cloudflare-internal:ai-api",'
-    ' innerBindings = [(name = "fetcher", service = "upstream")]))'
-)
+_AI = word_ai("upstream")
 _LIMITS = [
     f'(name = "{name}", wrapped = (moduleName = "bench-internal:rate-limit"))'
     for name in ("RATE_LIMIT_CALLER", "RATE_LIMIT_ADDRESS")

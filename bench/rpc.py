@@ -23,6 +23,7 @@ from tools.runtime.config import (
     serving,
     source_modules,
     vendored_modules,
+    word_ai,
     word_variables,
     word_worker,
 )
@@ -128,10 +129,7 @@ const config :Workerd.Config = (
   ],
 );
 """
-_AI = (
-    '(name = "AI", wrapped = (moduleName = "cloudflare-internal:ai-api",'
-    ' innerBindings = [(name = "fetcher", service = "upstream")]))'
-)
+_AI = word_ai("upstream")
 
 
 def main() -> int:

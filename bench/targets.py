@@ -62,7 +62,7 @@ def targets(results: Results) -> Iterator[Target]:
     ]
     yield Target(
         "CPU of each event between 200 and 20,000: Edgewise's over the JavaScript Worker's"
-        " (no Python runs for any: `tests/worker/test_crossings.py` counts it)",
+        " (no Python runs for any: `tests/edgewise/worker/test_crossings.py` counts it)",
         over(*added),
     )
     yield Target(

@@ -4,13 +4,8 @@ import os
 import signal
 
 import pytest
-from hypothesis import settings
 
-pytest_plugins = ["tests.harness.shared_worker"]
-
-# The same cases every time: a failure is the change's, never the day's.
-settings.register_profile("edgewise", derandomize=True, deadline=None)
-settings.load_profile("edgewise")
+pytest_plugins = ["tests.harness.parts", "tests.harness.shared"]
 
 # A shell has what it runs in the background ignore Ctrl-C; tests of interrupts would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -31,6 +31,7 @@ BUILD = ROOT / ".build"
 RUNTIME = BUILD / "runtime"
 ENGINE = BUILD / "engine"
 CLIENTS = BUILD / "clients"
+PLAYWRIGHT = BUILD / "playwright"
 BENCH_MODULES = BUILD / "bench-modules"
 LOGS = BUILD / "logs"
 EXAMPLES = ROOT / "examples"
@@ -263,11 +264,20 @@ def make_engine(run: Shell) -> None:
 
 
 def make_clients(run: Shell) -> None:
-    """Install the clients that tests/clients runs; of what .venv has too, the versions are its."""
+    """Install the clients that tests run; of what .venv has too, the versions are its."""
     run(
         VENV / "bin" / "python",
         *("-m", "pip", "install", *_PIP_OPTIONS, "--requirement", "requirements/clients.txt"),
         *("--target", CLIENTS, "--no-compile", "--only-binary", ":all:"),
+    )
+
+
+def make_playwright(run: Shell) -> None:
+    """Install what clicks through the pages, in the browser of this machine."""
+    run(
+        VENV / "bin" / "python",
+        *("-m", "pip", "install", *_PIP_OPTIONS, "--requirement", "requirements/playwright.txt"),
+        *("--target", PLAYWRIGHT, "--no-compile", "--only-binary", ":all:"),
     )
 
 
@@ -360,6 +370,7 @@ _TOOLS_LOCK = ROOT / "requirements" / "tools.txt"
 _WORKER_LOCK = ROOT / "requirements" / "worker.txt"
 _ENGINE_LOCK = ROOT / "requirements" / "engine.txt"
 _CLIENTS_LOCK = ROOT / "requirements" / "clients.txt"
+_PLAYWRIGHT_LOCK = ROOT / "requirements" / "playwright.txt"
 _BROWSER_LOCK = ROOT / "requirements" / "browser.txt"
 _BENCH_LOCK = ROOT / "requirements" / "bench.txt"
 _VIEWER = ROOT / "public" / "docs" / "viewer"
@@ -396,6 +407,7 @@ STEPS = {
     ),
     "reference": Step("the API reference's viewer", _VIEWER, _PACKAGES, make_reference),
     "engine": Step("llama.cpp, for a test", ENGINE, [_ENGINE_LOCK], make_engine),
+    "playwright": Step("Playwright, for tests", PLAYWRIGHT, [_PLAYWRIGHT_LOCK], make_playwright),
     "clients": Step("clients that others wrote, for tests", CLIENTS, [_CLIENTS_LOCK], make_clients),
     "bench": Step(
         "FastAPI, to be measured beside", BENCH_MODULES, [_BENCH_LOCK], make_bench_modules

@@ -3,7 +3,7 @@
 import json
 from typing import Literal, cast, get_args
 
-from tests.harness.shared_worker import Worker
+from tests.harness.shared import Worker
 from workers_ai_local import Failure, ToolCall
 
 MODEL = "@cf/meta/llama-3.1-8b-instruct"

@@ -1,5 +1,6 @@
 """A page in Chromium of which everything is seen that it should not do."""
 
+import importlib.util
 import shutil
 import sys
 from collections.abc import Iterator
@@ -12,17 +13,22 @@ import pytest
 from tools import prepare
 
 # At the end: what .venv has too comes from there, in the same version.
-sys.path.append(str(prepare.CLIENTS))
+sys.path.append(str(prepare.PLAYWRIGHT))
+if importlib.util.find_spec("playwright") is None:
+    pytest.skip("needs Playwright, which make test-browser installs", allow_module_level=True)
 
 from playwright.sync_api import Browser as Browser
 from playwright.sync_api import ConsoleMessage, Request, sync_playwright
 from playwright.sync_api import Page as Page
+from playwright.sync_api import Response as Response
 from playwright.sync_api import Route as Route
 from playwright.sync_api import expect as expect
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _CHROMIUM = next(filter(None, map(shutil.which, _NAMES)), None)
-needs_chromium = pytest.mark.skipif(_CHROMIUM is None, reason="needs Chromium")
+needs_chromium = pytest.mark.skipif(
+    _CHROMIUM is None, reason="needs Chromium: a chromium or google-chrome on the PATH"
+)
 
 # It asks the network for nothing of its own.
 _ARGUMENTS = [

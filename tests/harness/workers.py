@@ -85,13 +85,19 @@ def run_wrangler(
 
 
 @contextmanager
-def run_workerd(folder: Path, ai_url: str, variables: Mapping[str, object]) -> Iterator[Alone]:
+def run_workerd(
+    folder: Path,
+    ai_url: str,
+    variables: Mapping[str, object],
+    on_line: Callable[[str], None] = lambda _line: None,
+) -> Iterator[Alone]:
     """
-    Run the Worker in a workerd without wrangler, so without rate limits.
+    Run the Worker in a workerd without wrangler, so without rate limits and without pages.
 
     Args:
         folder: For its configuration.
         variables: More of them than in wrangler.toml, by name.
+        on_line: Called with each line that it prints.
     """
     given = {**deployment().env["local"].variables, "RATE_LIMIT_ON_FAILURE": "open", **variables}
     config = folder / "config.capnp"
@@ -103,7 +109,7 @@ def run_workerd(folder: Path, ai_url: str, variables: Mapping[str, object]) -> I
         ai_address=ai_url.removeprefix("http://"),
         serves=True,
     )
-    with serving(config) as (pid, addresses):
+    with serving(config, on_line=on_line) as (pid, addresses):
         yield Alone(addresses["http"], pid)
 
 

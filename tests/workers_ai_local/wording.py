@@ -40,7 +40,7 @@ VALID: dict[str, dict[str, object]] = {
 
 # Name to schema, inputs and complaint.
 WRONG = {
-    # workers-ai.md 1.5, row by row
+    # In the words of Cloudflare's own validator, @cloudflare/cabidela.
     "nothing": (FAST, {}, NO_PROMPT + NO_MESSAGES.removeprefix(", ")),
     "both": (FAST, SCOPED | UNSCOPED, "oneOf at '/' not met, 2 matches"),
     "prompt empty": (

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,18 +72,27 @@ def write_config(
         serves: Whether it listens, on a free port of loopback.
     """
     bindings = word_variables(variables or {})
-    services = ['(name = "worker", worker = .worker)']
+    services = [
+        '(name = "worker", worker = .worker)',
+        # fetch() may reach this machine too, as under wrangler.
+        '(name = "internet", network = (allow = ["public", "private", "local"]))',
+    ]
     if ai_address:
         services.append(f'(name = "ai", external = (address = "{ai_address}", http = ()))')
-        bindings.append(
-            '(name = "AI", wrapped = (moduleName = "cloudflare-internal:ai-api",'
-            ' innerBindings = [(name = "fetcher", service = "ai")]))'
-        )
+        bindings.append(word_ai("ai"))
     file.write_text(
         'using Workerd = import "/workerd/workerd.capnp";\n'
         f"const config :Workerd.Config = (services = [{', '.join(services)}],"
         f" sockets = {_SOCKETS if serves else '[]'});\n"
         + word_worker("worker", modules, flags, bindings)
+    )
+
+
+def word_ai(service: str) -> str:
+    """Word env.AI: workerd's own Ai class over a service that speaks its protocol."""
+    return (
+        '(name = "AI", wrapped = (moduleName = "cloudflare-internal:ai-api",'
+        f' innerBindings = [(name = "fetcher", service = "{service}")]))'
     )
 
 
@@ -158,6 +168,7 @@ def serving(
     file: Path,
     sockets: int = 1,
     command: Callable[[Path, int], list[str]] = command_to_serve,
+    on_line: Callable[[str], None] = lambda _line: None,
 ) -> Iterator[tuple[int, Mapping[str, str]]]:
     """
     Serve a configuration's Worker.
@@ -165,6 +176,7 @@ def serving(
     Args:
         sockets: How many it has.
         command: Words the command.
+        on_line: Called with each line that the Worker prints, from another thread.
 
     Yields:
         The id of workerd, and the address of each socket by its name.
@@ -173,8 +185,10 @@ def serving(
     with os.fdopen(reading) as control:
         with os.fdopen(writing, "w"):
             process = subprocess.Popen(
-                command(file, writing), pass_fds=[writing], stdout=subprocess.DEVNULL
+                command(file, writing), pass_fds=[writing], stdout=subprocess.PIPE, encoding="utf-8"
             )
+        reader = threading.Thread(target=_read_lines, args=[process, on_line])
+        reader.start()
         try:
             lines = [control.readline() for _ in range(sockets)]
             assert all(lines), "workerd ended before it listened"
@@ -184,3 +198,11 @@ def serving(
         finally:
             process.kill()
             process.wait()
+            reader.join()
+
+
+def _read_lines(process: "subprocess.Popen[str]", on_line: Callable[[str], None]) -> None:
+    assert process.stdout is not None
+    with process.stdout as lines:
+        for line in lines:
+            on_line(line.rstrip("\n"))

@@ -21,7 +21,7 @@ from tests.harness.watched import Browser, Route, Watched, expect, needs_chromiu
 from tools import prepare
 from workers_ai_local import Reply, Scripted, ToolCall
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.thorough]
 HOSTILE = "<img src=x onerror=violations.push('ran')><script>violations.push('ran')</script>"
 HELLO = Reply(text="Grüezi! €5 are\nenough.")
 WATCH = """

@@ -1,11 +1,12 @@
 """What the client's package promises of itself."""
 
-import ast
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from tests.harness.imports import imported_packages
 
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGE = ROOT / "packages" / "edgewise-client"
@@ -13,21 +14,9 @@ MODULES = sorted((PACKAGE / "src" / "edgewise_client").glob("*.py"))
 OF_PAGES = {"js", "pyodide", "pyodide_http"}
 
 
-def imports_of(module: Path) -> set[str]:
-    """The packages that a module imports from outside of its own."""
-    found = set()
-    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
-        match node:
-            case ast.Import(names=names):
-                found |= {name.name for name in names}
-            case ast.ImportFrom(module=str(name), level=0):
-                found.add(name)
-    return {name.partition(".")[0] for name in found}
-
-
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
 def test_standard_library_is_all_it_needs(module: Path) -> None:
-    others = imports_of(module) - sys.stdlib_module_names
+    others = imported_packages(module.read_text("utf-8")) - sys.stdlib_module_names
 
     assert others == (OF_PAGES if module.stem == "browser" else set())
 

@@ -35,7 +35,7 @@ from tests.harness.conversation import (
 )
 from tests.harness.processes import wait_until
 from tests.harness.servers import endless
-from tests.harness.shared_worker import KEYS, WRONG_KEY, Worker
+from tests.harness.shared import KEYS, WRONG_KEY, Worker
 from workers_ai_local import Failure, Reply, Scripted, split
 
 TOKENS = split(TEXT)

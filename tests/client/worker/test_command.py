@@ -17,7 +17,7 @@ import pytest
 from tests.harness.conversation import TEXT, asked
 from tests.harness.processes import wait_until
 from tests.harness.servers import endless
-from tests.harness.shared_worker import KEYS, Worker
+from tests.harness.shared import KEYS, Worker
 from tools import prepare
 from workers_ai_local import Reply, Scripted
 

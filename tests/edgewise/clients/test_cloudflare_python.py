@@ -17,8 +17,10 @@ from tests.harness.conversation import (
     UNKNOWN,
     asked,
 )
-from tests.harness.shared_worker import KEYS, Worker
+from tests.harness.shared import KEYS, Worker
 from workers_ai_local import Failure, Reply
+
+pytestmark = pytest.mark.thorough
 
 
 @pytest.fixture

@@ -10,14 +10,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
-from tests.edgewise.credentials import API_KEYS, KEY
 from tests.harness.conversation import FAST, TEXT
-from tests.harness.deployments import Deployment, deploy
+from tests.harness.credentials import API_KEYS, KEY
+from tests.harness.deployments import Deployment, deploy_alone
 from tests.harness.servers import serve_app
-from tests.harness.watched import Browser, Page, launch, needs_chromium
+from tests.harness.watched import Browser, Page, needs_chromium
 from workers_ai_local import Reply
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.thorough]
 
 # What a page may know of an answer; nothing but that it failed, where it may not.
 ASK = """
@@ -80,22 +80,15 @@ def blank(_request: Request) -> HTMLResponse:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium."""
-    with launch() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def web(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Web]:
+def web(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterator[Web]:
     """Two pages that differ in their port alone, and the Worker at another one."""
     with ExitStack() as stack:
         sites = [
             stack.enter_context(serve_app(Starlette(routes=[Route("/", blank)]))) for _ in range(2)
         ]
         settings = {"API_KEYS": API_KEYS, "ALLOW_ANONYMOUS": "false", "ALLOWED_ORIGINS": sites[0]}
-        worker = stack.enter_context(deploy(tmp_path_factory.mktemp("web"), settings))
-        pages = [browser.new_page() for _ in sites]
+        worker = stack.enter_context(deploy_alone(tmp_path_factory.mktemp("web"), settings))
+        pages = [chromium.new_page() for _ in sites]
         for page, site in zip(pages, sites, strict=True):
             page.goto(site)
         yield Web(worker, *pages)

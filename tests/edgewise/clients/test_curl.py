@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from tests.harness.conversation import ACCOUNT, FAST, QUESTION, TEXT
-from tests.harness.shared_worker import Worker
+from tests.harness.shared import Worker
 from workers_ai_local import Reply
 
 CURL = shutil.which("curl")

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Response
 
 from tests.harness.conversation import FAST, TEXT, asked
-from tests.harness.shared_worker import Worker
-from tests.harness.watched import Browser, Page, launch, needs_chromium
+from tests.harness.shared import Worker
+from tests.harness.watched import Browser, Page, Response, needs_chromium
 from workers_ai_local import Reply
 
 pytestmark = needs_chromium
@@ -36,17 +35,10 @@ PATIENCE_MS = 30_000
 CONNECTING, CLOSED = 0, 2
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium."""
-    with launch() as browser:
-        yield browser
-
-
 @pytest.fixture
-def page(browser: Browser, worker: Worker) -> Iterator[Page]:
+def page(chromium: Browser, worker: Worker) -> Iterator[Page]:
     """A page of the Worker's own."""
-    page = browser.new_page()
+    page = chromium.new_page()
     page.goto(f"{worker.address}/health")
     yield page
     page.close()
@@ -81,6 +73,7 @@ def test_stream_is_whole_and_its_reconnect_asks_workers_ai_for_nothing(
     assert [inputs["prompt"] for inputs in asked(worker)] == ["Hello, Zürich & co?"]
 
 
+@pytest.mark.thorough
 def test_stream_that_breaks_is_not_asked_for_again(page: Page, worker: Worker) -> None:
     worker.ai.script(Reply(text=TEXT, break_after=3), model=FAST)
 
@@ -91,6 +84,7 @@ def test_stream_that_breaks_is_not_asked_for_again(page: Page, worker: Worker) -
     assert len(asked(worker)) == 1
 
 
+@pytest.mark.thorough
 def test_limit_in_the_query_is_kept(page: Page, worker: Worker) -> None:
     worker.ai.script(Reply(text=TEXT), model=FAST)
 
@@ -100,6 +94,7 @@ def test_limit_in_the_query_is_kept(page: Page, worker: Worker) -> None:
     assert text_of(found["data"][:-1]) == "Grüezi! In"
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("error", [3036, 5016])
 def test_failure_closes_the_source_at_once(page: Page, worker: Worker, error: int) -> None:
     worker.ai.script(Reply(error=error, times="always"), model=FAST)

@@ -19,11 +19,12 @@ from tests.harness.conversation import (
     Flavour,
     asked,
 )
-from tests.harness.shared_worker import KEYS, Worker
+from tests.harness.shared import KEYS, Worker
 from workers_ai_local import Failure, Reply
 
 # Pydantic's, about LiteLLM's own types.
 pytestmark = [
+    pytest.mark.thorough,
     pytest.mark.filterwarnings("ignore:Item .* on TypedDict class:UserWarning"),
     pytest.mark.filterwarnings("ignore:Accessing the 'model_:DeprecationWarning"),
 ]

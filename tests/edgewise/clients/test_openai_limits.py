@@ -12,6 +12,8 @@ from tests.harness.conversation import FAST, QUESTION, TOOL
 from tests.harness.deployments import Deployment, deploy
 from workers_ai_local import Reply
 
+pytestmark = pytest.mark.thorough
+
 LIMIT, PERIOD_S = 3, 10
 ROOM_S = 4.0  # what a test needs of a period
 # Each test has one of its own, because they are counted.

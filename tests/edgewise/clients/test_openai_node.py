@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.conversation import CALL, FAST, FLAVOURS, MODEL, TEXT, TOOL, UNKNOWN, Flavour
-from tests.harness.shared_worker import KEYS, Worker
+from tests.harness.shared import KEYS, Worker
 from tools import prepare
 from workers_ai_local import Failure, Reply
 
@@ -89,6 +89,7 @@ def test_models_are_listed_and_found_by_id(worker: Worker) -> None:
     assert found == FAST
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("error", "kind", "status", "code", "calls"),
     [

@@ -24,8 +24,10 @@ from tests.harness.conversation import (
     asked,
 )
 from tests.harness.processes import wait_until
-from tests.harness.shared_worker import KEYS, Worker
+from tests.harness.shared import KEYS, Worker
 from workers_ai_local import Failure, Reply
+
+pytestmark = pytest.mark.thorough
 
 CHAT = {"model": FAST, "messages": [QUESTION]}
 WITH_USAGE = {"stream": True, "stream_options": {"include_usage": True}}

@@ -6,9 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.harness.conversation import ACCOUNT, FAST
-from tests.harness.shared_worker import Worker
+from tests.harness.shared import Worker
 from tools import prepare
+
+pytestmark = pytest.mark.thorough
 
 CHECKS = [
     "not_a_server_error",

@@ -18,6 +18,7 @@ from edgewise.errors import AccessUnavailable, BodyTooLarge, RateLimitUnavailabl
 from edgewise.exchange import Arguments, Call, Method, Reply, Request, Returned
 from edgewise.inference import Answer
 from edgewise.records import Record
+from tests.edgewise.hostile import Case
 
 BASE = "@cf/meta/llama-3.1-8b-instruct"
 FAST = f"{BASE}-fast"
@@ -34,6 +35,20 @@ VARIABLES = json.dumps(
         "MAX_TOKENS_CEILING": 900,
     }
 )
+
+
+def request_of(case: Case) -> Request:
+    """Make a request of a case, as it reaches the corridor."""
+    return Request(
+        method=case.method,
+        path=case.path,
+        query=case.query,
+        origin="https://edge.example",
+        headers={},
+        body=TextBody(case.body),
+        id="an-id",
+        received_at=NOW,
+    )
 
 
 def variables(**others: object) -> str:

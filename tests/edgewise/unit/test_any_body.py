@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgewise.app import Platform, handle
-from edgewise.exchange import Request
 from tests.edgewise.hostile import (
     GETS,
     KNOWN,
@@ -25,17 +24,17 @@ from tests.edgewise.hostile import (
     query_corpus,
 )
 from tests.edgewise.unit.scripted import (
-    NOW,
     ScriptedAi,
     ScriptedLimits,
     ScriptedWeb,
-    TextBody,
     completion,
+    request_of,
 )
+from tests.harness.parts import count
 
 PATHS = [*(("POST", path) for path in POSTS), *(("GET", path) for path in GETS)]
 IDS = [f"{method} {path}" for method, path in PATHS]
-CASES = 100_000
+CASES = count(100_000)
 MOST_S = 1.0
 VARIABLES = json.dumps(
     {"MODELS": [{"id": MODEL, "context_window": 32_000}], "ALLOW_ANONYMOUS": True}
@@ -70,16 +69,7 @@ def ask(cases: Iterable[Case]) -> int:
 async def _ask(cases: Iterable[Case]) -> int:
     answered = 0
     for case in cases:
-        request = Request(
-            method=case.method,
-            path=case.path,
-            query=case.query,
-            origin="https://edge.example",
-            headers={},
-            body=TextBody(case.body),
-            id="an-id",
-            received_at=NOW,
-        )
+        request = request_of(case)
         platform = Platform(ScriptedAi([ANSWER]), ScriptedLimits(), ScriptedWeb(), perf_counter)
         # Nothing is waited for, and what other processes take is none of the Worker's.
         start = process_time()
@@ -104,6 +94,7 @@ def test_any_request_is_answered_or_told_where_it_is_wrong(method: str, path: st
     assert 0.05 * count < answered < 0.95 * count
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("path", POSTS)
 @pytest.mark.parametrize("document", BODIES.values(), ids=BODIES.keys())
 def test_hostile_body_is_answered_or_told_where_it_is_wrong(document: bytes, path: str) -> None:
@@ -117,7 +108,7 @@ def test_hostile_query_is_answered_or_told_where_it_is_wrong(query: str, path: s
 
 
 @pytest.mark.parametrize("path", POSTS)
-@settings(max_examples=150)
+@settings(max_examples=count(150))
 @given(body=bodies)
 def test_any_json_and_any_bytes_are_answered_or_told_where_they_are_wrong(
     path: str, body: bytes
@@ -126,7 +117,7 @@ def test_any_json_and_any_bytes_are_answered_or_told_where_they_are_wrong(
 
 
 @pytest.mark.parametrize("path", GETS)
-@settings(max_examples=150)
+@settings(max_examples=count(150))
 @given(query=st.text("promt=&%+;09afAF\x00 ") | st.lists(pairs).map(urlencode))
 def test_any_query_is_answered_or_told_where_it_is_wrong(path: str, query: str) -> None:
     ask([Case("GET", path, query=query)])

@@ -8,7 +8,16 @@ from edgewise import access
 from edgewise.access import FRESH_S, LEEWAY_S, PAUSE_S, RETRY_S, STALE_S, Access
 from edgewise.errors import AccessUnavailable
 from edgewise.exchange import Reply
-from tests.edgewise.credentials import (
+from tests.edgewise.unit.scripted import (
+    NOW,
+    Corridor,
+    ScriptedWeb,
+    TextBody,
+    completion,
+    error_of,
+    variables,
+)
+from tests.harness.credentials import (
     API_KEYS,
     AUDIENCE,
     KEY,
@@ -19,15 +28,6 @@ from tests.edgewise.credentials import (
     bad_keys,
     bad_tokens,
     good_token,
-)
-from tests.edgewise.unit.scripted import (
-    NOW,
-    Corridor,
-    ScriptedWeb,
-    TextBody,
-    completion,
-    error_of,
-    variables,
 )
 from tools.access_issuer import CERTS, Issuer
 

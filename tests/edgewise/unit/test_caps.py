@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgewise.app import Platform, call, handle
-from edgewise.exchange import Call, Method, Request
+from edgewise.exchange import Call, Method
 from tests.edgewise.caps import (
     MOST_CHARACTERS,
     MOST_MESSAGES,
@@ -25,11 +25,11 @@ from tests.edgewise.unit.scripted import (
     ScriptedAi,
     ScriptedLimits,
     ScriptedWeb,
-    TextBody,
     completion,
+    request_of,
     text_arguments,
 )
-from tests.tools.unit.test_house import WRANGLER
+from tools.runtime.config import deployment
 
 CASES = 5_000  # of each kind
 ANSWER = completion(response="Hi", usage={"prompt_tokens": 1, "completion_tokens": 1})
@@ -42,7 +42,7 @@ def ask_all(settings: Mapping[str, str], seed: int) -> tuple[Counter[int], list[
     Returns:
         How often each status came, and the inputs.
     """
-    variables = json.dumps({**WRANGLER.variables, "ALLOW_ANONYMOUS": "true", **settings})
+    variables = json.dumps({**deployment().variables, "ALLOW_ANONYMOUS": "true", **settings})
     statuses: Counter[int] = Counter()
     received: list[dict[str, Any]] = []
 
@@ -50,17 +50,7 @@ def ask_all(settings: Mapping[str, str], seed: int) -> tuple[Counter[int], list[
         for case in cases(seed, CASES):
             ai = ScriptedAi([ANSWER])
             platform = Platform(ai, ScriptedLimits(), ScriptedWeb(), lambda: 0.0)
-            request = Request(
-                method=case.method,
-                path=case.path,
-                query=case.query,
-                origin="https://edge.example",
-                headers={},
-                body=TextBody(case.body),
-                id="an-id",
-                received_at=NOW,
-            )
-            reply, _ = await handle(request, variables, platform)
+            reply, _ = await handle(request_of(case), variables, platform)
             statuses[reply.status] += 1
             for model, inputs in ai.asked:
                 received.append(json.loads(json.dumps(inputs)))
@@ -96,7 +86,7 @@ def test_no_request_makes_workers_ai_receive_what_is_switched_off() -> None:
 
 
 def test_no_call_makes_workers_ai_receive_more_than_a_cap_allows() -> None:
-    variables = json.dumps({**WRANGLER.variables, **SMALL})
+    variables = json.dumps({**deployment().variables, **SMALL})
     kinds: Counter[str] = Counter()
     received: list[dict[str, Any]] = []
 

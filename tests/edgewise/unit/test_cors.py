@@ -1,8 +1,8 @@
 import pytest
 
 from edgewise.exchange import Reply
-from tests.edgewise.credentials import AUDIENCE
 from tests.edgewise.unit.scripted import Corridor, TextBody, completion, variables
+from tests.harness.credentials import AUDIENCE
 
 FRIEND = "https://friend.example"
 STAINLESS = "x-stainless-os, x-stainless-package-version,X-Stainless-Retry-Count"

@@ -12,6 +12,7 @@ from edgewise.answers import read_answer, read_plain
 from edgewise.chunks import Chunks
 from edgewise.openai_objects import Heading
 from edgewise.prompt import Generation
+from tests.harness.parts import count
 from workers_ai_local import Flavour, Framer, Shape, Text
 
 MODEL = "@cf/meta/llama-3.1-8b-instruct-fast"
@@ -78,7 +79,7 @@ def documents(draw: st.DrawFn) -> bytes:
     return data[:at] + put + data[at + draw(st.integers(0, 1)) * len(put) :]
 
 
-@settings(max_examples=500)
+@settings(max_examples=count(500))
 @given(documents())
 @example(b'{"response":"a","response":"b"}')
 @example(b'{"response":"a","choices":[{"delta":{"content":"b"}}]}')
@@ -150,7 +151,7 @@ def test_data_that_is_no_frame_is_no_plain_one(data: bytes) -> None:
     assert read_plain(data) is None
 
 
-@settings(max_examples=150)
+@settings(max_examples=count(150))
 @given(
     st.lists(st.lists(PLAIN_FRAMES | FRAMES, max_size=4), max_size=4),
     st.sampled_from([(), ("END",), ("a", "ND")]),

@@ -5,7 +5,7 @@ import pytest
 from edgewise.errors import Misconfigured
 from edgewise.models import serving
 from edgewise.settings import read_settings
-from tests.tools.unit.test_house import WRANGLER
+from tools.runtime.config import deployment
 
 TAG = "4714c1358e65fe4b408ad6d432a5f878"
 MODELS = [{"id": "public", "served_by": ["first", "second"]}, {"id": "other", "served_by": ["o"]}]
@@ -228,7 +228,7 @@ def test_settings_are_read_anew_only_when_the_variables_have_changed() -> None:
 
 
 def test_models_are_those_of_wrangler_toml_where_none_are_set() -> None:
-    assert read_settings("{}").models == read_settings(json.dumps(WRANGLER.variables)).models
+    assert read_settings("{}").models == read_settings(json.dumps(deployment().variables)).models
 
 
 @pytest.mark.parametrize("prefix", ["", "/ai", "/a/b", "/v1.2_x~y-z", "/...", "/.ai/..b"])

@@ -15,8 +15,9 @@ from edgewise.openai import CHAT_FIELDS, COMPLETION_FIELDS, parse_chat, parse_co
 from edgewise.prompt import Generation, parse
 from edgewise.settings import Settings, read_settings
 from tests.edgewise import workers_ai_schema
+from tests.harness.parts import count
 
-CASES = 10_000
+CASES = count(10_000)
 FAST = Draft202012Validator(workers_ai_schema.FAST)
 FP8 = Draft202012Validator(workers_ai_schema.FP8)
 SETTINGS = read_settings('{"MODELS":[{"id":"@cf/a"},{"id":"@cf/b","context_window":300}]}')
@@ -382,6 +383,7 @@ def assert_both_take(generation: Generation, body: Body) -> None:
         assert schema.is_valid(inputs), f"{json.dumps(body)} is sent as {generation.inputs}"
 
 
+@pytest.mark.thorough
 def test_what_workers_ai_takes_we_refuse_for_reasons_that_are_listed() -> None:
     refused = 0
     met: Counter[str] = Counter()

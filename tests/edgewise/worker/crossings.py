@@ -4,7 +4,7 @@ Counts how often a request crosses the border between Python and JavaScript: cal
 workerd runs the real Worker on a bundle of its own, in which each function of Pyodide's glue counts
 its calls. No clock has a part in it, so the counts are the same every time.
 
-`PYTHONPATH=local python -m tests.worker.crossings` prints them, and those of each function.
+`.venv/bin/python -m tests.edgewise.worker.crossings` prints them, and those of each function.
 """
 
 import re
@@ -27,6 +27,7 @@ from tools.runtime.config import (
     serving,
     source_modules,
     vendored_modules,
+    word_ai,
     word_variables,
     word_worker,
 )
@@ -99,8 +100,7 @@ _SOCKETS = {
     },
 }
 _BINDINGS = [
-    '(name = "AI", wrapped = (moduleName = "cloudflare-internal:ai-api",'
-    ' innerBindings = [(name = "fetcher", service = "upstream")]))',
+    word_ai("upstream"),
     '(name = "RATE_LIMIT_CALLER", wrapped = (moduleName = "tests-internal:rate-limit"))',
     '(name = "RATE_LIMIT_ADDRESS", wrapped = (moduleName = "tests-internal:rate-limit"))',
 ]
@@ -282,7 +282,7 @@ def run(folder: Path) -> Iterator[Worker]:
 
     with (
         serving(config, len(_SOCKETS), command) as (_, addresses),
-        httpx.Client(timeout=60) as client,
+        httpx.Client(verify=False, timeout=60) as client,
     ):
         yield Worker(addresses, client)
 

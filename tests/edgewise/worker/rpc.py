@@ -12,7 +12,7 @@ import httpx
 import msgspec
 
 from tests.edgewise.caps import SMALL, STRICT
-from tests.edgewise.credentials import API_KEYS
+from tests.harness.credentials import API_KEYS
 from tests.harness.deployments import (
     LIMITER,
     Deployment,

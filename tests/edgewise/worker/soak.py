@@ -11,7 +11,7 @@ from typing import Literal
 import httpx
 import msgspec
 
-from tests.harness.shared_worker import KEYS, WRONG_KEY
+from tests.harness.shared import KEYS, WRONG_KEY
 from workers_ai_local import made_up_tokens
 
 FAST = "@cf/meta/llama-3.1-8b-instruct-fast"
@@ -213,7 +213,9 @@ class Soak:
         turns = zip(range(requests), _mix(kinds, seed=len(self.asked)), strict=False)
         limits = httpx.Limits(max_connections=None)
         async with (
-            httpx.AsyncClient(base_url=self._address, limits=limits, timeout=None) as client,
+            httpx.AsyncClient(
+                verify=False, base_url=self._address, limits=limits, timeout=None
+            ) as client,
             asyncio.TaskGroup() as tasks,
         ):
 

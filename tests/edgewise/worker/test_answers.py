@@ -8,7 +8,7 @@ import pytest
 from edgewise import VERSION
 from edgewise.structure import MAX_DEPTH
 from tests.edgewise.golden import ERRORS
-from tests.harness.shared_worker import Worker
+from tests.harness.shared import Worker
 from workers_ai_local import KINDS, Reply, Scripted
 
 BASE = "@cf/meta/llama-3.1-8b-instruct"

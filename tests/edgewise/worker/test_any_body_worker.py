@@ -9,11 +9,12 @@ import httpx
 import pytest
 
 from tests.edgewise.hostile import GETS, POSTS, Case, Malice, corpus, judge, query_corpus
-from tests.harness.shared_worker import Worker
+from tests.harness.parts import count
+from tests.harness.shared import Worker
 from tests.harness.witness import CANARY
 from workers_ai_local import Reply
 
-CASES = 1_000
+CASES = count(1_000)
 MOST_S = 1.0
 _TRIES = 3  # what is slow by itself is slow each time; a machine that was busy is not
 BODIES = corpus(1_048_576)  # bytes, the longest body that is read
@@ -66,6 +67,7 @@ def ask(client: httpx.Client, cases: Iterable[Case], upstream: Sequence[int] = (
     return answered
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
 def test_hostile_body_is_answered_at_once_and_the_worker_lives_on(
     client: httpx.Client, worker: Worker, body: bytes
@@ -78,6 +80,7 @@ def test_hostile_body_is_answered_at_once_and_the_worker_lives_on(
         ask(client, [Case("POST", path, body=body) for path in ONE_OF_EACH])
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES.keys())
 def test_hostile_query_is_answered_at_once_and_the_worker_lives_on(
     client: httpx.Client, worker: Worker, query: str

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.edgewise.credentials import API_KEYS, KEY
-from tests.harness.deployments import Deployment, deploy
+from tests.harness.credentials import API_KEYS, KEY
+from tests.harness.deployments import Deployment, deploy_alone
 
 FRIEND = "https://friend.example"
 EVIL = "https://evil.example"
@@ -17,7 +17,7 @@ PROMPT = {"prompt": "Hello", "max_tokens": 3}
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """A Worker that asks for a key, and that pages of one origin may use."""
     settings = {"API_KEYS": API_KEYS, "ALLOW_ANONYMOUS": "false", "ALLOWED_ORIGINS": FRIEND}
-    with deploy(tmp_path_factory.mktemp("deployed"), settings) as deployment:
+    with deploy_alone(tmp_path_factory.mktemp("deployed"), settings) as deployment:
         yield deployment
 
 

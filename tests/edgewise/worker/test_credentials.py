@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from tests.edgewise.credentials import (
+from tests.harness.credentials import (
     API_KEYS,
     AUDIENCE,
     KEY,
@@ -27,7 +27,7 @@ from tests.edgewise.credentials import (
     bad_tokens,
     good_token,
 )
-from tests.harness.deployments import Deployment, deploy
+from tests.harness.deployments import Deployment, deploy_alone
 from tests.harness.servers import serve_app
 from tools.access_issuer import CERTS, Issuer
 
@@ -41,7 +41,7 @@ CHAT = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}]}
 def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """A Worker that asks for a key."""
     folder = tmp_path_factory.mktemp("keyed")
-    with deploy(folder, CLOSED | {"API_KEYS": API_KEYS}) as deployment:
+    with deploy_alone(folder, CLOSED | {"API_KEYS": API_KEYS}) as deployment:
         yield deployment
 
 
@@ -84,7 +84,7 @@ def guarded(
 ) -> Iterator[Deployment]:
     """A Worker that asks for a token of Access."""
     folder = tmp_path_factory.mktemp("guarded")
-    with deploy(folder, CLOSED | trust(issuer)) as deployment:
+    with deploy_alone(folder, CLOSED | trust(issuer)) as deployment:
         yield deployment
 
 
@@ -274,6 +274,7 @@ def test_token_of_a_withdrawn_key_lets_nobody_in(guarded: Deployment, issued: Is
     assert ask(guarded, {TOKEN: issued.withdrawn}).status_code == 401
 
 
+@pytest.mark.thorough
 def test_nobody_is_let_in_while_the_keys_of_the_issuer_cannot_be_had(tmp_path: Path) -> None:
     issuer = Issuer()
     routes = issuer.app.router.routes
@@ -290,7 +291,7 @@ def test_nobody_is_let_in_while_the_keys_of_the_issuer_cannot_be_had(tmp_path: P
     with ExitStack() as serving:
         issuer.address = serving.enter_context(serve_app(issuer.app))
         headers = {TOKEN: good_token(issuer, now())}
-        with deploy(tmp_path, CLOSED | trust(issuer)) as worker:
+        with deploy_alone(tmp_path, CLOSED | trust(issuer)) as worker:
             issuer.failing = True
             answers = [ask(worker, headers)]
             for app in (elsewhere, broken):

@@ -19,7 +19,7 @@ from tests.edgewise.worker.crossings import (
     word_table,
 )
 
-# What tests/worker/crossings.py measures: its PARTS tell what each column is.
+# What tests/edgewise/worker/crossings.py measures: its PARTS tell what each column is.
 NOTED = """\
                     calls  attributes  received  proxies  sent  lent  called  promises  turns  all
 native                 24          16        45       20    13     3      17         5      2  405

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from edgewise.settings import NAMES
-from tests.edgewise.credentials import AUDIENCE, KEY, OTHER_KEY, SUBJECT, TOKEN, good_token
+from tests.harness.credentials import AUDIENCE, KEY, OTHER_KEY, SUBJECT, TOKEN, good_token
 from tests.harness.deployments import LIMITER, Deployment, deploy, limited_by_beside
 from tests.harness.servers import serve_app
 from tools.access_issuer import Issuer
+
+pytestmark = pytest.mark.thorough
 
 MODELS = """
 [

@@ -12,7 +12,7 @@ import pytest
 
 from tests.edgewise.hostile import MODEL, POSTS
 from tests.harness.processes import wait_until
-from tests.harness.shared_worker import KEYS, WRONG_KEY, Worker
+from tests.harness.shared import KEYS, WRONG_KEY, Worker
 from tests.harness.witness import CANARY
 from workers_ai_local import Reply
 
@@ -79,7 +79,7 @@ class Asking:
 
 def test_no_key_and_no_prompt_was_disclosed(worker: Worker, request: pytest.FixtureRequest) -> None:
     start = len(worker.log)
-    with httpx.Client(base_url=worker.address, timeout=60) as client:
+    with httpx.Client(verify=False, base_url=worker.address, timeout=60) as client:
         asking = Asking(client, worker)
         for path in POSTS:
             asking.in_every_way(path)

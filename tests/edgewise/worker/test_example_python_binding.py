@@ -12,6 +12,8 @@ from tests.harness.examples import (
 from tests.harness.witness import CANARY
 from workers_ai_local import Reply
 
+pytestmark = pytest.mark.thorough
+
 EXAMPLE = "python-binding"
 
 

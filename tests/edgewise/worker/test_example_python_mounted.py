@@ -12,6 +12,8 @@ from tests.harness.examples import (
 from tests.harness.witness import CANARY
 from workers_ai_local import Reply
 
+pytestmark = pytest.mark.thorough
+
 KEY = {"x-api-key": "only-for-this-machine"}
 STREAMED = json.dumps({"prompt": CANARY, "stream": True})
 EXAMPLE = "python-mounted"

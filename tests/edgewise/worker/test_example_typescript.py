@@ -15,6 +15,8 @@ from tests.harness.witness import CANARY
 from tools import prepare
 from workers_ai_local import Reply, ToolCall
 
+pytestmark = pytest.mark.thorough
+
 STREAMED = json.dumps({"prompt": CANARY, "stream": True})
 EXAMPLE = "typescript"
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.edgewise.credentials import API_KEYS
 from tests.edgewise.hostile import MODEL
+from tests.harness.credentials import API_KEYS
 from tests.harness.deployments import Deployment, deploy, unlimited
 from tests.harness.processes import wait_until
 from tests.harness.witness import CANARY
+
+pytestmark = pytest.mark.thorough
 
 PATIENCE_S = 10.0
 AT_ONCE = 16

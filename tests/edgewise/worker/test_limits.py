@@ -29,7 +29,7 @@ from tests.edgewise.caps import (
     judge,
 )
 from tests.edgewise.hostile import MODEL, POSTS, Case
-from tests.harness.deployments import LIMITER, Deployment, deploy, limited_by_beside
+from tests.harness.deployments import LIMITER, Deployment, deploy, deploy_alone, limited_by_beside
 from workers_ai_local import Reply
 
 PERIOD_S = 10
@@ -60,27 +60,24 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """A Worker that takes everything, but little of it; of its rate limits it has none."""
-    with deploy(tmp_path_factory.mktemp("small"), SMALL, edit=uncounted) as deployment:
+    with deploy_alone(tmp_path_factory.mktemp("small"), SMALL) as deployment:
         yield deployment
 
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """
-    A Worker that takes neither raw prompts nor system messages, and sets its own.
-
-    Its rate limits are another Worker, which fails for one caller.
-    """
-    keys = {"API_KEYS": " ".join(f"{each}:{key_of(each)}" for each in ("failing", "odd", "lucky"))}
-    settings = {name: STRICT[name] for name in STRICT if not name.startswith("RATE_LIMIT_")}
-    folder = tmp_path_factory.mktemp("strict")
-    with deploy(folder, settings | keys, edit=limited_by_beside, beside=LIMITER) as deployment:
+    """A Worker that takes neither raw prompts nor system messages, and sets its own."""
+    with deploy_alone(tmp_path_factory.mktemp("strict"), STRICT) as deployment:
         yield deployment
 
 
-def uncounted(config: str) -> str:
-    """Take the rate limits out of a wrangler.toml."""
-    return re.sub(r'name = "RATE_LIMIT_(CALLER|ADDRESS)"', r'name = "UNUSED_\1"', config)
+@pytest.fixture(scope="module")
+def failing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A Worker whose rate limits are another Worker, which fails for one caller."""
+    keys = {"API_KEYS": " ".join(f"{each}:{key_of(each)}" for each in ("failing", "odd", "lucky"))}
+    folder = tmp_path_factory.mktemp("failing")
+    with deploy(folder, keys, edit=limited_by_beside, beside=LIMITER) as deployment:
+        yield deployment
 
 
 def key_of(caller: str) -> str:
@@ -132,6 +129,7 @@ def test_callers_of_one_address_count_together(
     assert statuses == [200] * LIMIT + [429]
 
 
+@pytest.mark.thorough
 def test_refused_request_is_let_in_when_it_comes_back_as_it_was_told(limited: Deployment) -> None:
     while (refused := ask(limited, "caller6", "192.0.2.6")).status_code == 200:
         assert len(limited.ai.received) < 50
@@ -152,22 +150,24 @@ def test_what_asks_no_model_is_not_counted(limited: Deployment) -> None:
     assert ask(limited, "caller7", "192.0.2.7").status_code == 200
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("caller", "status"), [("failing", 503), ("odd", 503), ("lucky", 200)])
 @pytest.mark.parametrize("path", ["/run", CHATS])
 def test_rate_limit_that_fails_lets_nobody_in(
-    strict: Deployment, caller: str, status: int, path: str
+    failing: Deployment, caller: str, status: int, path: str
 ) -> None:
-    strict.ai.reset()
+    failing.ai.reset()
 
-    response = ask(strict, caller, "203.0.113.1", path)
+    response = ask(failing, caller, "203.0.113.1", path)
 
     assert response.status_code == status
-    assert len(strict.ai.received) == (status == 200)
+    assert len(failing.ai.received) == (status == 200)
     assert (status == 200) or response.json()["error"]["code"] == "rate_limit_unavailable"
 
 
+@pytest.mark.thorough
 def test_rate_limit_that_is_missing_lets_nobody_in(tmp_path: Path) -> None:
-    with deploy(tmp_path, {}, edit=uncounted) as deployment:
+    with deploy_alone(tmp_path, {"RATE_LIMIT_ON_FAILURE": "closed"}) as deployment:
         response = deployment.client.post("/run", json=CHAT)
 
     assert response.status_code == 503
@@ -380,6 +380,7 @@ def check_received(deployment: Deployment) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.thorough
 def test_no_request_makes_workers_ai_receive_more_than_a_cap_allows(small: Deployment) -> None:
     statuses = ask_all(small, seed=5)
 
@@ -394,6 +395,7 @@ def test_no_request_makes_workers_ai_receive_more_than_a_cap_allows(small: Deplo
     assert any(each.get("raw") for each in inputs)
 
 
+@pytest.mark.thorough
 def test_no_request_makes_workers_ai_receive_what_is_switched_off(strict: Deployment) -> None:
     statuses = ask_all(strict, seed=6)
 

@@ -14,8 +14,8 @@ import httpx
 import msgspec
 import pytest
 
-from tests.harness.shared_worker import Worker
-from tests.workers_ai_local.unit.local_ai import hear
+from tests.harness.heard import hear
+from tests.harness.shared import Worker
 from workers_ai_local import MODEL_HEADER, Reply, ToolCall, split
 
 FAST = "@cf/meta/llama-3.1-8b-instruct-fast"
@@ -214,6 +214,7 @@ each_flavour = pytest.mark.parametrize("flavour", FLAVOURS)
 each_shape = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
 
 
+@pytest.mark.sampled(5)
 @each_flavour
 @each_shape
 @pytest.mark.parametrize(("dialect", "ending"), cells("native", "rest", "listen"))
@@ -243,6 +244,7 @@ def test_stream_is_what_workers_ai_sent(
     assert (heard.usage["completion_tokens"] == CUT) == (ending.reason == "length")
 
 
+@pytest.mark.sampled(5)
 @each_flavour
 @each_shape
 @pytest.mark.parametrize(("dialect", "ending"), cells("chat", "completions"))
@@ -277,6 +279,7 @@ def test_stream_is_worded_in_openai_s_chunks(
     }
 
 
+@pytest.mark.sampled(5)
 @each_flavour
 @each_shape
 @pytest.mark.parametrize("dialect", ["native", "rest", "listen"])

@@ -133,7 +133,9 @@ def test_refusal_below_the_path_is_as_a_deployment_s(
 ) -> None:
     headers = {"authorization": f"Bearer {key}"} if key else {}
 
-    response = httpx.request(method, f"{host.address}{path}", headers=headers, json=document)
+    response = httpx.request(
+        method, f"{host.address}{path}", headers=headers, json=document, verify=False
+    )
 
     error = response.json()["error"]
     assert (response.status_code, error["code"]) == (status, code)
@@ -389,6 +391,7 @@ def workerd_test(folder: Path, ai_address: str, option: str) -> str:
     return result.stdout
 
 
+@pytest.mark.thorough
 def test_host_answers_from_its_snapshot_and_imports_no_more_than_our_own_worker(
     tmp_path: Path,
 ) -> None:
@@ -417,6 +420,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
         yield deployed
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("path", "content"),
     [
@@ -431,6 +435,7 @@ def test_assets_of_the_site_are_served_untouched(
     assert site.client.get(path).content == content
 
 
+@pytest.mark.thorough
 def test_path_of_the_site_below_the_prefix_reaches_edgewise(site: Deployment) -> None:
     site.ai.script(Scripted([EVENTS]), model=FAST)
 
@@ -443,6 +448,7 @@ def test_path_of_the_site_below_the_prefix_reaches_edgewise(site: Deployment) ->
     assert document["servers"] == [{"url": "/ai"}]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("path", ["/run", "/ai", "/aix/run"])
 def test_path_of_the_site_elsewhere_is_the_site_s(site: Deployment, path: str) -> None:
     assert site.client.post(path, json={"prompt": "Hello"}).text == "the site's"

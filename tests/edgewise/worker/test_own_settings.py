@@ -2,58 +2,48 @@
 
 import json
 from collections.abc import Iterator
+from typing import cast
 
-import httpx
 import pytest
 
-from tests.harness.workers import copy_worker, run_worker
-from workers_ai_local import Reply, WorkersAi
+from tests.harness.deployments import Deployment, deploy_alone
+from tools.runtime.config import deployment
+from workers_ai_local import Reply
 
 GRANITE = "@cf/ibm-granite/granite-4.0-h-micro"  # answers as OpenAI's do, and only so
-HEADING = "[env.local.vars]\n"
-LIMITS = "MAX_TOKENS_DEFAULT = 4\nMAX_TOKENS_CEILING = 9\n"
-ADDED = f"""
-[[env.local.vars.MODELS]]
-id = "{GRANITE}"
-context_window = 131000
-
-[[env.local.vars.MODELS]]
-id = "chat"
-served_by = ["@cf/no-such/model", "{GRANITE}"]
-"""
+LIMITS = {"MAX_TOKENS_DEFAULT": 4, "MAX_TOKENS_CEILING": 9}
+ADDED = [
+    {"id": GRANITE, "context_window": 131_000},
+    {"id": "chat", "served_by": ["@cf/no-such/model", GRANITE]},
+]
 CHAT = {"model": GRANITE, "messages": [{"role": "user", "content": "Hello"}]}
 
 
 @pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, WorkersAi]]:
-    """A Worker whose catalogue is longer: its address, and the Workers AI behind it."""
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A Worker whose catalogue is longer."""
+    models = [*cast(list[object], deployment().variables["MODELS"]), *ADDED]
     folder = tmp_path_factory.mktemp("deployment")
-    copy_worker(folder)
-    file = folder / "wrangler.toml"
-    before, heading, after = file.read_text("utf-8").partition(HEADING)
-    file.write_text(before + heading + LIMITS + after + ADDED, "utf-8")
-    ai = WorkersAi()
-    with run_worker(ai, folder) as address:
-        yield address, ai
+    with deploy_alone(folder, LIMITS | {"MODELS": models}) as deployed:
+        yield deployed
 
 
-def test_added_model_is_listed(deployed: tuple[str, WorkersAi]) -> None:
-    listed = httpx.get(f"{deployed[0]}/v1/models").json()["data"]
+def test_added_model_is_listed(deployed: Deployment) -> None:
+    listed = deployed.client.get("/v1/models").json()["data"]
 
     assert [model["id"] for model in listed][-2:] == [GRANITE, "chat"]
 
 
 @pytest.mark.parametrize("model", [GRANITE, "chat"])
 def test_added_model_that_answers_as_openais_do_is_read_in_every_dialect(
-    deployed: tuple[str, WorkersAi], model: str
+    deployed: Deployment, model: str
 ) -> None:
-    address, ai = deployed
-    ai.script(Reply(text="Hi there", times=4), model=GRANITE)
+    deployed.ai.script(Reply(text="Hi there", times=4), model=GRANITE)
 
-    native = httpx.post(f"{address}/run/{model}", json={"prompt": "Hello"}).json()
-    chat = httpx.post(f"{address}/v1/chat/completions", json=CHAT | {"model": model}).json()
+    native = deployed.client.post(f"/run/{model}", json={"prompt": "Hello"}).json()
+    chat = deployed.client.post("/v1/chat/completions", json=CHAT | {"model": model}).json()
     path = f"/client/v4/accounts/abc/ai/run/{model}"
-    rest = httpx.post(address + path, json={"prompt": "Hello"}).json()["result"]
+    rest = deployed.client.post(path, json={"prompt": "Hello"}).json()["result"]
 
     assert (native["response"], native["finish_reason"]) == ("Hi there", "stop")
     assert chat["choices"][0]["message"]["content"] == "Hi there"
@@ -61,11 +51,10 @@ def test_added_model_that_answers_as_openais_do_is_read_in_every_dialect(
     assert native["model"] == chat["model"] == GRANITE
 
 
-def test_added_model_streams_openais_chunks(deployed: tuple[str, WorkersAi]) -> None:
-    address, ai = deployed
-    ai.script(Reply(text="Hi there"), model=GRANITE)
+def test_added_model_streams_openais_chunks(deployed: Deployment) -> None:
+    deployed.ai.script(Reply(text="Hi there"), model=GRANITE)
 
-    response = httpx.post(f"{address}/v1/chat/completions", json=CHAT | {"stream": True})
+    response = deployed.client.post("/v1/chat/completions", json=CHAT | {"stream": True})
 
     *blocks, done, _ = response.text.split("\n\n")
     deltas = [json.loads(block[6:])["choices"][0]["delta"] for block in blocks]
@@ -74,12 +63,10 @@ def test_added_model_streams_openais_chunks(deployed: tuple[str, WorkersAi]) -> 
     assert done == "data: [DONE]"
 
 
-def test_limits_of_the_deployment_are_its_own(deployed: tuple[str, WorkersAi]) -> None:
-    address, _ = deployed
-
-    usual = httpx.post(f"{address}/run", json={"prompt": "Hello"})
-    most = httpx.post(f"{address}/run", json={"prompt": "Hello", "max_tokens": 9})
-    more = httpx.post(f"{address}/v1/chat/completions", json=CHAT | {"max_completion_tokens": 10})
+def test_limits_of_the_deployment_are_its_own(deployed: Deployment) -> None:
+    usual = deployed.client.post("/run", json={"prompt": "Hello"})
+    most = deployed.client.post("/run", json={"prompt": "Hello", "max_tokens": 9})
+    more = deployed.client.post("/v1/chat/completions", json=CHAT | {"max_completion_tokens": 10})
 
     assert usual.json()["usage"]["completion_tokens"] == 4
     assert (usual.json()["truncated"], usual.headers["x-max-tokens"]) == (True, "4")

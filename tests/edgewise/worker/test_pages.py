@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from tests.harness.pages import commands_of, is_as_shown
-from tests.harness.shared_worker import Worker
+from tests.harness.shared import Worker
 from tools import prepare
 
 COMMANDS = [

@@ -16,7 +16,7 @@ import pytest
 
 from tests.harness.processes import resident_bytes, wait_until
 from tests.harness.servers import endless
-from tests.harness.shared_worker import Worker
+from tests.harness.shared import Worker
 from tests.harness.workers import copy_worker, run_worker
 from workers_ai_local import Reply, Scripted, WorkersAi
 
@@ -42,6 +42,7 @@ def text_of(told: list[str]) -> str:
     return "".join(delta.get("content", "") for delta in deltas)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", [1, 2])
 def test_text_of_twenty_thousand_events_cut_anywhere_arrives_whole(
     client: httpx.Client, worker: Worker, seed: int
@@ -140,6 +141,7 @@ def test_stop_text_stops_the_generation(client: httpx.Client, worker: Worker) ->
     wait_until(lambda: worker.ai.streams.cancelled == 1, seconds=1)
 
 
+@pytest.mark.thorough
 def test_slow_reader_holds_the_rewriting_back(client: httpx.Client, worker: Worker) -> None:
     # One long text an event, so that what is rewritten is about as long as what came.
     piece = b'data: {"response":"' + b"x" * 65_000 + b'"}\n\n'
@@ -201,6 +203,7 @@ def test_streams_at_once_are_rewritten_each_for_its_own_reader(
     assert worker.ai.streams.finished + worker.ai.streams.cancelled == 100
 
 
+@pytest.mark.thorough
 def test_nothing_is_left_of_a_rewriting_however_it_ends(tmp_path: Path) -> None:
     copy_worker(tmp_path)
     (tmp_path / "src/entry.py").rename(tmp_path / "src/deployed.py")
@@ -210,7 +213,10 @@ def test_nothing_is_left_of_a_rewriting_however_it_ends(tmp_path: Path) -> None:
     ai.script(Reply(contains="broken", text="word " * 9, break_after=3, times="always"))
     ai.script(Reply(text="word " * 2000, tokens_per_second=200, times="always"))
 
-    with run_worker(ai, tmp_path) as address, httpx.Client(base_url=address) as client:
+    with (
+        run_worker(ai, tmp_path) as address,
+        httpx.Client(verify=False, base_url=address) as client,
+    ):
         for how in ("whole", "broken", "stopped", "left") * 5:
             body = ASKED | {"messages": [{"role": "user", "content": how}]}
             body |= {"stop": "word word"} if how == "stopped" else {}

@@ -16,7 +16,6 @@ import pytest
 
 from edgewise.errors import MEANINGS
 from tests.edgewise.caps import MOST_MESSAGES, MOST_TOKENS, SETTING, USER, Border, judge
-from tests.edgewise.credentials import KEY
 from tests.edgewise.golden import ERRORS
 from tests.edgewise.hostile import MODEL, Case, Malice
 from tests.edgewise.worker.rpc import Call, Host, Outcome, deploy_host
@@ -38,6 +37,7 @@ from tests.edgewise.worker.rpc_calls import (
     WORDS,
 )
 from tests.edgewise.worker.rpc_soak import AT_ONCE, CALLS, KINDS, WHOLE, Soaked, said, soak
+from tests.harness.credentials import KEY
 from tests.harness.processes import wait_until
 from tests.harness.servers import endless
 from tests.harness.witness import CANARY
@@ -543,6 +543,7 @@ def _refuse(_constant: str) -> object:
     raise ValueError
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("binding", ["SMALL", "STRICT"])
 def test_no_call_makes_workers_ai_receive_more_than_a_cap_allows(host: Host, binding: str) -> None:
     host.ai.script(Reply(text='{"a": "b"}', times="always"))  # what JSON mode asks for, too
@@ -738,6 +739,7 @@ def soaked(_host: Host) -> Soaked:
     return soak(_host)
 
 
+@pytest.mark.thorough
 def test_every_call_of_many_gets_its_own_answer(soaked: Soaked) -> None:
     assert len(soaked.outcomes) == CALLS
     for number, outcome in enumerate(soaked.outcomes):
@@ -759,12 +761,14 @@ def test_every_call_of_many_gets_its_own_answer(soaked: Soaked) -> None:
                 assert len(outcome.value) == (number == 0)
 
 
+@pytest.mark.thorough
 def test_no_stream_of_many_calls_stays_open(soaked: Soaked) -> None:
     each = CALLS // len(KINDS)
 
     assert soaked.streams == Streams(0, finished=2 * each, cancelled=each, broken=each)
 
 
+@pytest.mark.thorough
 def test_each_of_many_calls_is_written_down_once(soaked: Soaked) -> None:
     told = Counter(
         (record["route"], record["status"], record["code"], record["stream"])
@@ -777,6 +781,7 @@ def test_each_of_many_calls_is_written_down_once(soaked: Soaked) -> None:
     assert len({record["id"] for record in soaked.records}) == CALLS
 
 
+@pytest.mark.thorough
 def test_nothing_of_a_call_stays_in_memory(soaked: Soaked) -> None:
     """What one kind leaves behind for good is there 50 times, what all leave 500 times."""
     warm, last = soaked.held[1], soaked.held[-1]

@@ -1,5 +1,5 @@
 """
-A deployed Worker starts from a snapshot of its memory, taken after its imports (design rule 11).
+A deployed Worker starts from a snapshot of its memory, taken after its imports.
 
 `workerd test` saves and loads one here as the upload does, with production's flags.
 """
@@ -20,6 +20,8 @@ from tools.runtime.config import (
     write_config,
 )
 from workers_ai_local import WorkersAi
+
+pytestmark = pytest.mark.thorough
 
 WRANGLER = deployment()
 FLAGS = sorted({*WRANGLER.compatibility_flags, *LOCAL_FLAGS})

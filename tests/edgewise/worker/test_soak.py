@@ -21,7 +21,7 @@ import pytest
 
 from tests.edgewise.worker.soak import ABANDONED, KINDS, Soak, replies
 from tests.harness.processes import resident_bytes, wait_until, workerd_of
-from tests.harness.shared_worker import KEYS, WRONG_KEY
+from tests.harness.shared import KEYS, WRONG_KEY
 from tests.harness.workers import (
     copy_worker,
     raise_limits,
@@ -32,6 +32,8 @@ from tests.harness.workers import (
 )
 from tools import prepare
 from tools.runtime.process import Server
+
+pytestmark = pytest.mark.thorough
 
 REQUESTS = int(os.environ.get("SOAK_REQUESTS", "450"))
 LEAST_S = float(os.environ.get("SOAK_SECONDS", "0"))
@@ -88,7 +90,9 @@ def workers_ai(folder: Path) -> Iterator[str]:
     try:
         wait_until(lambda: bool(server.address) or not server.process.is_running())
         assert server.address, server.stop()
-        httpx.post(f"{server.address}/_local/replies", json=replies()).raise_for_status()
+        httpx.post(
+            f"{server.address}/_local/replies", json=replies(), verify=False
+        ).raise_for_status()
         yield server.address
     finally:
         server.stop()
@@ -116,12 +120,12 @@ def soaked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Soaked]:
             processes = workerd_of(wrangler.process.pid)
 
             def streams() -> dict[str, int]:
-                counted: dict[str, int] = httpx.get(f"{ai_url}/_local/streams").json()
+                counted: dict[str, int] = httpx.get(f"{ai_url}/_local/streams", verify=False).json()
                 return counted
 
             def settled() -> Held:
                 wait_until(lambda: streams()["open"] == 0, seconds=10)
-                told = httpx.get(f"{wrangler.address}/alive", timeout=60)
+                told = httpx.get(f"{wrangler.address}/alive", timeout=60, verify=False)
                 return msgspec.json.decode(told.content, type=Held)
 
             held = []

@@ -3,14 +3,16 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.edgewise.credentials import API_KEYS
+from tests.harness.credentials import API_KEYS
 from tests.harness.deployments import Deployment, deploy, unlimited
-from tests.harness.watched import Browser, Page, Watched, launch, watch
 from workers_ai_local import Reply, WorkersAi
+
+if TYPE_CHECKING:  # modules of tests that need it are skipped where Playwright is missing
+    from tests.harness.watched import Browser, Page, Watched
 
 # Chromium's own note on an answer that is an error or broke, which no page can keep it from making.
 _NOTE = "Failed to load resource: "
@@ -29,7 +31,7 @@ class Playground:
         ai: The Workers AI behind it.
     """
 
-    page: Page
+    page: "Page"
     address: str
     ai: WorkersAi
 
@@ -100,18 +102,13 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
         yield worker
 
 
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """One browser for all tests."""
-    with launch() as browser:
-        yield browser
-
-
 @pytest.fixture
 def watched(
-    chromium: Browser, deployed: Deployment, request: pytest.FixtureRequest
-) -> Iterator[Watched]:
+    chromium: "Browser", deployed: Deployment, request: pytest.FixtureRequest
+) -> Iterator["Watched"]:
     """A page that is seen to break no rule; a parameter holds options of its context."""
+    from tests.harness.watched import watch
+
     deployed.ai.reset()
     with watch(chromium, **getattr(request, "param", {})) as watched:
         yield watched
@@ -120,7 +117,7 @@ def watched(
 
 
 @pytest.fixture
-def playground(watched: Watched, deployed: Deployment) -> Playground:
+def playground(watched: "Watched", deployed: Deployment) -> Playground:
     """The playground, once it has learnt what the deployment serves."""
     watched.page.goto(f"{deployed.address}/")
     watched.page.locator("#model option[value^='@cf']").first.wait_for(state="attached")

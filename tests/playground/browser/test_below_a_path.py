@@ -13,7 +13,7 @@ from tests.playground.browser.conftest import Playground
 from tools import prepare
 from workers_ai_local import Reply
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.thorough]
 EMBEDDING = (prepare.ROOT / "docs" / "embedding.md").read_text("utf-8")
 
 

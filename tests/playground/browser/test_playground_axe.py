@@ -9,7 +9,7 @@ from tests.harness.watched import needs_chromium
 from tests.playground.browser.conftest import Playground
 from workers_ai_local import Reply, ToolCall
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.thorough]
 
 CODE = ("curl", "fetch", "EventSource", "env.AI", "Binding", "Python")
 FITS = "document.documentElement.scrollWidth <= innerWidth"

@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from tests.edgewise.credentials import KEY
+from tests.harness.credentials import KEY
 from tests.harness.deployments import Deployment, deploy, make_host, unlimited
 from tests.harness.watched import Browser, needs_chromium, watch
 from tests.playground.browser.conftest import Playground
 from tools import prepare
 from workers_ai_local import Received, Reply, WorkersAi
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.thorough]
 
 MODEL = "@cf/meta/llama-3.1-8b-instruct"
 FAST = f"{MODEL}-fast"

@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
-from playwright.sync_api import Route, expect
 
 from tests.harness.deployments import Deployment
-from tests.harness.watched import Watched, needs_chromium
+from tests.harness.watched import Route, Watched, expect, needs_chromium
 from tests.playground.browser.conftest import Playground
 from workers_ai_local import KINDS, Failure, Reply, Scripted, ToolCall
 
@@ -121,6 +120,7 @@ def test_texts_stay_texts_wherever_they_are_said(playground: Playground) -> None
     _answers(playground)
 
 
+@pytest.mark.thorough
 def test_texts_stay_texts_without_a_stream_and_in_raw_prompts(playground: Playground) -> None:
     playground.choose("Raw")
     playground.page.get_by_label("Stream", exact=True).uncheck()
@@ -140,6 +140,7 @@ def test_texts_stay_texts_without_a_stream_and_in_raw_prompts(playground: Playgr
     _answers(playground)
 
 
+@pytest.mark.thorough
 def test_long_text_without_a_space_is_shown_whole_and_moves_nothing(
     playground: Playground,
 ) -> None:
@@ -155,6 +156,7 @@ def test_long_text_without_a_space_is_shown_whole_and_moves_nothing(
     _answers(playground)
 
 
+@pytest.mark.thorough
 def test_half_a_pair_does_not_end_the_chat(playground: Playground) -> None:
     whole = ['data: {"response":"\\ud83e"}\n\n', 'data: {"response":"\\udd99"}\n\n']
     playground.say("Llama?", Reply(chunks=[*whole, "data: [DONE]\n\n"]))
@@ -165,6 +167,7 @@ def test_half_a_pair_does_not_end_the_chat(playground: Playground) -> None:
     assert playground.turns()[-1] == "Fine."
 
 
+@pytest.mark.thorough
 def test_reasoning_and_tool_calls_stay_texts(playground: Playground) -> None:
     function = {"name": ALL, "arguments": json.dumps({ALL: ALL})}
     called = {"index": 0, "id": ALL, "function": function}
@@ -190,6 +193,7 @@ def test_reasoning_and_tool_calls_stay_texts(playground: Playground) -> None:
     _answers(playground)
 
 
+@pytest.mark.thorough
 def test_failure_amid_a_stream_stays_text(playground: Playground) -> None:
     begun = _event({"response": "One"})
     for failure in (
@@ -209,6 +213,7 @@ def test_failure_amid_a_stream_stays_text(playground: Playground) -> None:
     _answers(playground)
 
 
+@pytest.mark.thorough
 def test_words_of_an_error_upstream_do_not_reach_the_page(playground: Playground) -> None:
     code = next(code for code in range(9000, 9999) if code not in KINDS)
     playground.say("Hello", Reply(error=Failure(code, 500, ALL)))
@@ -271,6 +276,7 @@ def test_refusals_stay_texts(playground: Playground) -> None:
     _answers(playground)
 
 
+@pytest.mark.thorough
 def test_wait_that_is_no_time_is_not_told(playground: Playground) -> None:
     for wait in ("Infinity", "1e300"):
         answer = _fulfilling(status=429, headers={"retry-after": wait}, body="{}")
@@ -281,6 +287,7 @@ def test_wait_that_is_no_time_is_not_told(playground: Playground) -> None:
         assert "NaN" not in told and "Infinity" not in told and "e+" not in told, told
 
 
+@pytest.mark.thorough
 def test_headers_and_frames_that_are_none_stay_texts(playground: Playground) -> None:
     page = playground.page
     headers = {
@@ -310,6 +317,7 @@ def test_headers_and_frames_that_are_none_stay_texts(playground: Playground) -> 
     _answers(playground)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "JSON"])
 def test_answer_that_never_ends_can_be_stopped(playground: Playground, stream: bool) -> None:
     playground.page.get_by_label("Stream", exact=True).set_checked(stream)
@@ -357,6 +365,7 @@ TOLD: Mapping[str, tuple[str, str, str]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("told", TOLD.values(), ids=TOLD)
 def test_what_the_deployment_tells_stays_text(
     watched: Watched, deployed: Deployment, told: tuple[str, str, str]
@@ -382,6 +391,7 @@ def test_what_the_deployment_tells_stays_text(
     _answers(playground)
 
 
+@pytest.mark.thorough
 def test_ranges_that_are_not_told_are_not_made_up(watched: Watched, deployed: Deployment) -> None:
     page = watched.page
     page.route("**/openapi.json", _fulfilling(body="{}", content_type="application/json"))
@@ -395,6 +405,7 @@ def test_ranges_that_are_not_told_are_not_made_up(watched: Watched, deployed: De
 # Where a page is opened, and what is brought into it
 
 
+@pytest.mark.thorough
 def test_address_fills_in_nothing(watched: Watched, deployed: Deployment) -> None:
     for text in (ASCII, "javascript:ran()", "message", "constructor"):
         page = watched.page
@@ -408,6 +419,7 @@ def test_address_fills_in_nothing(watched: Watched, deployed: Deployment) -> Non
     _answers(Playground(watched.page, deployed.address, deployed.ai))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("key", [ASCII, "\u200bew_0123456789"], ids=["markup", "a mark"])
 def test_key_that_is_none_is_told_to_be_one(
     watched: Watched, deployed: Deployment, key: str
@@ -424,6 +436,7 @@ def test_key_that_is_none_is_told_to_be_one(
     _answers(playground)
 
 
+@pytest.mark.thorough
 def test_html_that_is_pasted_is_text(watched: Watched, deployed: Deployment) -> None:
     page = watched.page
     page.goto(f"{deployed.address}/health")  # whose policy does not look at what is copied
@@ -456,6 +469,7 @@ def test_html_that_is_pasted_is_text(watched: Watched, deployed: Deployment) -> 
     _answers(playground)
 
 
+@pytest.mark.thorough
 def test_code_holds_texts_as_texts(playground: Playground) -> None:
     for text in (ALL, LONG):
         playground.write(text)

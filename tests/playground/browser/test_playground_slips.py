@@ -2,7 +2,9 @@
 
 import json
 
-from tests.edgewise.credentials import KEY
+import pytest
+
+from tests.harness.credentials import KEY
 from tests.harness.processes import wait_until
 from tests.harness.watched import expect, needs_chromium
 from tests.playground.browser.conftest import Playground
@@ -29,6 +31,7 @@ def test_double_click_sends_and_does_not_stop(playground: Playground) -> None:
     assert len(playground.ai.received) == 1
 
 
+@pytest.mark.thorough
 def test_undo_is_gone_once_something_else_was_said(playground: Playground) -> None:
     playground.say("One", Reply(text="First."))
     playground.press(1, "Delete")
@@ -40,6 +43,7 @@ def test_undo_is_gone_once_something_else_was_said(playground: Playground) -> No
     assert playground.turns() == ["One", "Two", "Second."]
 
 
+@pytest.mark.thorough
 def test_undo_of_a_retry_stops_what_it_takes_away(playground: Playground) -> None:
     playground.say("One", Reply(text="First."))
     playground.ai.script(SLOW)
@@ -53,6 +57,7 @@ def test_undo_of_a_retry_stops_what_it_takes_away(playground: Playground) -> Non
     assert playground.turns() == ["One", "First."]
 
 
+@pytest.mark.thorough
 def test_second_new_chat_leaves_the_undo_of_the_first(playground: Playground) -> None:
     playground.say("One", Reply(text="First."))
 
@@ -62,6 +67,7 @@ def test_second_new_chat_leaves_the_undo_of_the_first(playground: Playground) ->
     assert playground.turns() == ["One", "First."]
 
 
+@pytest.mark.thorough
 def test_new_chat_of_one_kind_lets_another_s_answer_come(playground: Playground) -> None:
     playground.ai.script(Reply(text="one two three", tokens_per_second=10))
     playground.start("One")
@@ -73,6 +79,7 @@ def test_new_chat_of_one_kind_lets_another_s_answer_come(playground: Playground)
     assert playground.turns() == ["One", "one two three"]
 
 
+@pytest.mark.thorough
 def test_retry_that_drops_later_turns_says_so(playground: Playground) -> None:
     for text in ("One", "Two"):
         playground.say(text, Reply(text="Said."))
@@ -83,6 +90,7 @@ def test_retry_that_drops_later_turns_says_so(playground: Playground) -> None:
     playground.wait()
 
 
+@pytest.mark.thorough
 def test_message_beside_an_edited_raw_prompt_is_not_lost(playground: Playground) -> None:
     playground.choose("Raw")
     playground.set("Raw prompt", "By hand")
@@ -92,6 +100,7 @@ def test_message_beside_an_edited_raw_prompt_is_not_lost(playground: Playground)
     expect(playground.page.get_by_role("textbox", name="Message")).to_have_value("Not sent")
 
 
+@pytest.mark.thorough
 def test_open_edit_is_finished_before_anything_is_sent(playground: Playground) -> None:
     playground.say("One", Reply(text="First."))
     playground.press(0, "Edit")
@@ -107,6 +116,7 @@ def test_open_edit_is_finished_before_anything_is_sent(playground: Playground) -
     assert playground.asked()["messages"][0]["content"] == "Uno"
 
 
+@pytest.mark.thorough
 def test_code_after_continue_is_what_was_sent(playground: Playground) -> None:
     for kind in ("Chat", "Prompt", "Raw"):
         playground.choose(kind)
@@ -125,6 +135,7 @@ def test_code_after_continue_is_what_was_sent(playground: Playground) -> None:
         playground.page.get_by_role("tab", name="Settings").click()
 
 
+@pytest.mark.thorough
 def test_late_error_leaves_whoever_writes_where_they_are(playground: Playground) -> None:
     playground.set("Key", "ew_0123456789-of-nobody")
     held = []
@@ -140,6 +151,7 @@ def test_late_error_leaves_whoever_writes_where_they_are(playground: Playground)
     expect(playground.page.get_by_role("textbox", name="Message")).to_have_value("half a thought")
 
 
+@pytest.mark.thorough
 def test_space_pasted_along_with_a_key_is_no_part_of_it(playground: Playground) -> None:
     key = playground.page.get_by_label("Key", exact=True)
     key.fill(f" {KEY}\t")
@@ -149,6 +161,7 @@ def test_space_pasted_along_with_a_key_is_no_part_of_it(playground: Playground) 
     assert playground.turns() == ["One", "First."]
 
 
+@pytest.mark.thorough
 def test_tool_choice_goes_along_and_calls_are_the_reason(playground: Playground) -> None:
     playground.set("tools", TOOL)
     playground.set("tool_choice", "look")
@@ -158,6 +171,7 @@ def test_tool_choice_goes_along_and_calls_are_the_reason(playground: Playground)
     expect(playground.page.locator(".figures")).to_contain_text("tool_calls")
 
 
+@pytest.mark.thorough
 def test_stop_without_a_stream_says_what_it_cannot(playground: Playground) -> None:
     playground.page.get_by_label("Stream", exact=True).uncheck()
     playground.ai.script(Reply(text="late", delay_ms=2000))
@@ -167,6 +181,7 @@ def test_stop_without_a_stream_says_what_it_cannot(playground: Playground) -> No
     expect(playground.page.locator(".turn").nth(1)).to_contain_text("the model may go on")
 
 
+@pytest.mark.thorough
 def test_way_back_leads_to_what_was_written(playground: Playground) -> None:
     playground.choose("Raw")
     playground.write("Half")

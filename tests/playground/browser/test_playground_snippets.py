@@ -7,10 +7,9 @@ import shlex
 import subprocess
 
 import pytest
-from playwright.sync_api import expect
 
-from tests.edgewise.credentials import KEY
-from tests.harness.watched import needs_chromium
+from tests.harness.credentials import KEY
+from tests.harness.watched import expect, needs_chromium
 from tests.playground.browser.conftest import Playground
 from tools import prepare
 from workers_ai_local import Reply
@@ -108,6 +107,7 @@ def test_code_follows_what_is_written_and_set(playground: Playground) -> None:
     assert raw["prompt"] == playground.page.get_by_label("Raw prompt").input_value()
 
 
+@pytest.mark.thorough
 @needs_chromium
 def test_code_leaves_out_what_is_wrong_and_says_so(playground: Playground) -> None:
     playground.set("temperature", "9")
@@ -118,6 +118,7 @@ def test_code_leaves_out_what_is_wrong_and_says_so(playground: Playground) -> No
     expect(note).to_contain_text("Left out: temperature: expected a number from 0 to 5, got 9.")
 
 
+@pytest.mark.thorough
 @needs_chromium
 def test_event_source_asks_by_a_query_and_says_why_not_in_a_chat(playground: Playground) -> None:
     playground.set("max_tokens", "7")
@@ -136,6 +137,7 @@ def test_event_source_asks_by_a_query_and_says_why_not_in_a_chat(playground: Pla
     assert "stream" not in found[1]
 
 
+@pytest.mark.thorough
 @needs_chromium
 def test_worker_with_ai_names_the_model_that_serves(playground: Playground) -> None:
     playground.write("Hello")
@@ -146,6 +148,7 @@ def test_worker_with_ai_names_the_model_that_serves(playground: Playground) -> N
     assert '"content-type": "text/event-stream"' in code
 
 
+@pytest.mark.thorough
 @needs_chromium
 def test_worker_with_the_binding_names_the_public_model(playground: Playground) -> None:
     playground.page.get_by_label("Stream").uncheck()
@@ -173,6 +176,7 @@ def test_no_code_holds_the_key(playground: Playground) -> None:
     assert all("EDGEWISE_KEY" in codes[language] for language in ("curl", "fetch", "Python"))
 
 
+@pytest.mark.thorough
 @needs_chromium
 @pytest.mark.parametrize("is_allowed", [True, False], ids=["clipboard", "without"])
 def test_code_is_copied_and_that_is_told(playground: Playground, is_allowed: bool) -> None:

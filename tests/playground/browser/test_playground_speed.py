@@ -5,14 +5,14 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-from playwright.sync_api import expect
+import pytest
 
 from tests.harness.processes import wait_until
-from tests.harness.watched import needs_chromium
+from tests.harness.watched import expect, needs_chromium
 from tests.playground.browser.conftest import Playground
 from workers_ai_local import Scripted
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.thorough]
 
 FEW, MANY = 2_500, 10_000
 # What grows with the square of the text would take 16 times as long, what grows with it 4 times.

@@ -5,6 +5,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tools import prepare
 
 MODULES = prepare.ROOT / "public" / "playground"
@@ -36,10 +38,12 @@ def check(folder: Path, *files: Path) -> list[str]:
     return result.stdout.splitlines()
 
 
+@pytest.mark.thorough
 def test_modules_are_typed(tmp_path: Path) -> None:
     assert check(tmp_path, *sorted(MODULES.glob("*.js"))) == []
 
 
+@pytest.mark.thorough
 def test_compiler_sees_what_is_wrong_in_a_module(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.js"
     wrong.write_text(f'import {{ shell }} from "{MODULES}/literals.js";\nshell(5);\n')

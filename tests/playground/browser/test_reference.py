@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.edgewise.credentials import API_KEYS, KEY
+from tests.harness.credentials import API_KEYS, KEY
 from tests.harness.deployments import Deployment, deploy
 from tests.harness.watched import Browser, Watched, needs_chromium, watch
 from tools import prepare
 from workers_ai_local import Reply
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.thorough]
 FAST = "@cf/meta/llama-3.1-8b-instruct-fast"
 HOSTILE = "<img src=x onerror=violations.push('ran')><script>violations.push('ran')</script>"
 DARK = {"color_scheme": "dark"}

@@ -1,6 +1,5 @@
 """Rules of the house that no single room can keep by itself."""
 
-import ast
 import json
 import re
 import subprocess
@@ -13,6 +12,7 @@ from packaging.requirements import Requirement
 from edgewise import VERSION
 from edgewise.admission import BY_ADDRESS, BY_CALLER
 from edgewise.settings import read_settings
+from tests.harness.imports import imported_modules, imported_packages
 from tools.runtime.config import deployment
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -31,25 +31,6 @@ with (ROOT / "pyproject.toml").open("rb") as file:
     PYPROJECT = tomllib.load(file)
 
 
-def imports_of(source: str) -> set[str]:
-    """The packages that a module imports, by whatever way."""
-    found = set()
-    for node in ast.walk(ast.parse(source)):
-        match node:
-            case ast.Import(names=names):
-                found |= {name.name for name in names}
-            case ast.ImportFrom(module=str(module), level=0):
-                found.add(module)
-            case ast.Call(func=ast.Name(id="__import__"), args=[ast.Constant(value=str(name))]):
-                found.add(name)
-            case ast.Call(
-                func=ast.Attribute(attr="import_module") | ast.Name(id="import_module"),
-                args=[ast.Constant(value=str(name))],
-            ):
-                found.add(name)
-    return {name.partition(".")[0] for name in found}
-
-
 def modules() -> list[str]:
     """Every module that ships, by its path below src."""
     return sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py"))
@@ -57,7 +38,7 @@ def modules() -> list[str]:
 
 @pytest.mark.parametrize("module", modules())
 def test_only_the_doors_know_javascript(module: str) -> None:
-    known = imports_of((SOURCE / module).read_text("utf-8")) & JAVASCRIPT
+    known = imported_packages((SOURCE / module).read_text("utf-8")) & JAVASCRIPT
 
     assert bool(known) == (module in DOORS), f"{module} imports {known or 'no JavaScript'}"
 
@@ -75,7 +56,7 @@ def test_only_the_doors_know_javascript(module: str) -> None:
     ],
 )
 def test_javascript_is_found_however_it_is_imported(source: str) -> None:
-    assert imports_of(source) & JAVASCRIPT
+    assert imported_packages(source) & JAVASCRIPT
 
 
 @pytest.mark.parametrize("module", modules())
@@ -193,3 +174,42 @@ def test_locks_name_no_host() -> None:
         text = re.sub(r'"funding": \{[^}]*\}|"url": "[^"]*"', "", text)
 
         assert "://" not in text, lock
+
+
+# Folder to the packages of this repository that its modules may import, and whether it may import
+# what those packages do not export. `tests` stands for the tests beside it and the harness.
+NEIGHBOURS = {
+    "src": {"edgewise"},
+    "packages/workers-ai-local": {"workers_ai_local"},
+    "packages/edgewise-client": {"edgewise_client"},
+    "tools": {"tools", "workers_ai_local"},
+    "bench": {"bench", "tools"},
+    "tests/edgewise": {"tests", "edgewise", "tools", "workers_ai_local"},
+    "tests/workers_ai_local": {"tests", "workers_ai_local", "tools"},
+    "tests/client": {"tests", "edgewise_client", "tools", "workers_ai_local"},
+    "tests/playground": {"tests", "tools", "workers_ai_local"},
+    "tests/harness": {"tests", "tools", "workers_ai_local"},
+    "tests/tools": {"tests", "tools", "bench", "edgewise", "workers_ai_local"},
+}
+PRODUCTS = {
+    "edgewise": ("src", "tests/edgewise", "tests/tools"),
+    "workers_ai_local": ("packages/workers-ai-local", "tests/workers_ai_local"),
+    "edgewise_client": ("packages/edgewise-client", "tests/client"),
+}
+OURS = {"edgewise", "edgewise_client", "workers_ai_local", "tools", "bench", "tests"}
+
+
+@pytest.mark.parametrize("folder", NEIGHBOURS)
+def test_product_imports_no_other_s_modules(folder: str) -> None:
+    for file in (ROOT / folder).rglob("*.py"):
+        imported = imported_modules(file.read_text("utf-8"))
+        ours = {module for module in imported if module.partition(".")[0] in OURS}
+
+        assert {module.partition(".")[0] for module in ours} <= NEIGHBOURS[folder], file
+        for product, inside in PRODUCTS.items():
+            if folder not in inside:
+                assert not {module for module in ours if module.startswith(f"{product}.")}, file
+        if folder.startswith("tests/"):
+            of_tests = {module for module in ours if module.startswith("tests.")}
+            mine = (folder.replace("/", "."), "tests.harness")
+            assert all(module.startswith(mine) for module in of_tests), file

@@ -11,13 +11,15 @@ from tests.harness.workers import copy_worker
 from tools import prepare
 from tools.runtime.wrangler import environment
 
+pytestmark = pytest.mark.thorough
+
 DEPLOY = (prepare.ROOT / "docs" / "deploy.md").read_text("utf-8")
 CONFIGURATION = (prepare.ROOT / "docs" / "configuration.md").read_text("utf-8")
 COMMANDS = sorted(
     {
         command.partition(" <")[0]
         for command in re.findall(
-            r"^    local/(wrangler .+)$", DEPLOY + CONFIGURATION, re.MULTILINE
+            r"^    tools/(wrangler .+)$", DEPLOY + CONFIGURATION, re.MULTILINE
         )
     }
 )

@@ -94,28 +94,32 @@ def listens(address: str) -> bool:
     return True
 
 
-def to_the_program(process: "subprocess.Popen[str]", number: int) -> None:
-    """Signal it alone."""
-    process.send_signal(number)
+def assert_ends(
+    process: "subprocess.Popen[str]",
+    printed: list[str],
+    send: Callable[[int, int], None],
+    number: signal.Signals,
+) -> str:
+    """
+    Check that a signal ends it and all that it started.
+
+    Returns:
+        What it printed last.
+    """
+    started = descendants(process.pid)
+    assert {"workerd", "wrangler"} <= set(
+        re.findall("workerd|wrangler", " ".join(started.values()))
+    )
+    send(process.pid, number)
+    rest, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "Traceback" not in rest
+    wait_until(lambda: not any(is_running(pid) for pid in started))
+    assert not listens(found(printed, "Edgewise"))
+    return rest
 
 
-def to_its_group(process: "subprocess.Popen[str]", number: int) -> None:
-    """Signal its process group, as a terminal does on Ctrl-C."""
-    os.killpg(process.pid, number)
-
-
-@pytest.mark.parametrize(
-    ("send", "number"),
-    [
-        (to_its_group, signal.SIGINT),
-        (to_the_program, signal.SIGTERM),
-        (to_the_program, signal.SIGHUP),
-    ],
-    ids=["Ctrl-C", "SIGTERM", "SIGHUP"],
-)
-def test_dev_streams_tokens_and_ends_all_that_it_started(
-    send: Callable[["subprocess.Popen[str]", int], None], number: int
-) -> None:
+def test_dev_streams_tokens_on_loopback_only_and_ends_on_ctrl_c() -> None:
     with dev() as (process, printed):
         (command,) = re.findall(r"^  (curl .*)$", "".join(printed), re.MULTILINE)
         answer = subprocess.run(
@@ -124,23 +128,22 @@ def test_dev_streams_tokens_and_ends_all_that_it_started(
             text=True,
             check=True,
         ).stdout
-        started = descendants(process.pid)
         edgewise, workers_ai = found(printed, "Edgewise"), found(printed, "Workers AI")
+        reached = [
+            f"http://{host}:{address.rpartition(':')[2]}"
+            for address in (edgewise, workers_ai)
+            for host in other_addresses()
+        ]
+        reachable = [address for address in [edgewise, workers_ai, *reached] if listens(address)]
 
-        send(process, number)
-        rest, _ = process.communicate(timeout=30)
+        # To its process group, as a terminal does.
+        rest = assert_ends(process, printed, os.killpg, signal.SIGINT)
 
     assert "(in a browser: the playground)" in "".join(printed)
     assert answer.startswith('data: {"response":"I",')
     assert answer.endswith("data: [DONE]\n\n")
-    assert {"workerd", "workers-ai-local", "wrangler"} <= set(
-        re.findall("workerd|workers-ai-local|wrangler", " ".join(started.values()))
-    )
-    assert process.returncode == 0
+    assert reachable == [edgewise, workers_ai]
     assert "POST /run 200 OK" in rest
-    assert "Traceback" not in rest
-    wait_until(lambda: not any(is_running(pid) for pid in started))
-    assert not listens(edgewise)
     assert not listens(workers_ai)
 
 
@@ -149,22 +152,12 @@ def test_dev_that_is_interrupted_while_it_starts_leaves_nothing() -> None:
     wait_until(lambda: "wrangler.js" in " ".join(descendants(process.pid).values()))
     started = descendants(process.pid)
 
-    to_its_group(process, signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)
     printed, _ = process.communicate(timeout=30)
 
     assert process.returncode == 0
     assert "Edgewise" not in printed
     wait_until(lambda: not any(is_running(pid) for pid in started))
-
-
-def test_dev_listens_on_loopback_only() -> None:
-    with dev() as (_, printed):
-        for address in (found(printed, "Edgewise"), found(printed, "Workers AI")):
-            port = address.rpartition(":")[2]
-
-            assert listens(address)
-            for host in other_addresses():
-                assert not listens(f"http://{host}:{port}")
 
 
 def other_addresses() -> list[str]:
@@ -176,23 +169,6 @@ def other_addresses() -> list[str]:
             probe.connect(("192.0.2.1", 9))
             found.append(probe.getsockname()[0])
     return found
-
-
-def test_dev_uses_the_workers_ai_that_it_is_given() -> None:
-    other = WorkersAi()
-    with serve(other) as url, dev(AI_URL=url) as (_, printed):
-        asked(printed)
-
-        assert found(printed, "Workers AI") == url
-        assert len(other.received) == 1
-
-
-def test_dev_says_which_model_generates_the_text() -> None:
-    with ollama("llama3.1:8b") as host, dev(OLLAMA_HOST=host) as (_, printed):
-        answer = asked(printed)
-
-    assert f"(llama3.1:8b at http://{host}/v1)" in "".join(printed)
-    assert json.loads(answer)["response"] == "Ollama"
 
 
 @pytest.mark.parametrize(
@@ -212,14 +188,21 @@ def test_dev_with_a_wrong_engine_or_file_says_so(variables: dict[str, str], mess
     assert "Traceback" not in printed
 
 
-def test_workers_ai_that_is_gone_is_502() -> None:
+@pytest.mark.thorough
+def test_dev_uses_the_workers_ai_that_it_is_given_and_is_502_when_that_is_gone() -> None:
+    other = WorkersAi()
     with contextlib.ExitStack() as stack:
-        with serve(WorkersAi()) as url:
-            _, printed = stack.enter_context(dev(AI_URL=url))
+        with serve(other) as url:
+            process, printed = stack.enter_context(dev(AI_URL=url))
+            there = json.loads(asked(printed))
+        gone = json.loads(asked(printed))
 
-        answer = asked(printed)
+        assert_ends(process, printed, os.kill, signal.SIGHUP)
 
-    assert json.loads(answer)["error"] == {
+    assert found(printed, "Workers AI") == url
+    assert len(other.received) == 1
+    assert there["response"]
+    assert gone["error"] == {
         "code": "upstream_error",
         "message": "Workers AI failed (@cf/meta/llama-3.1-8b-instruct-fast, no code)",
     }
@@ -236,11 +219,10 @@ def test_dev_on_a_port_that_is_taken_starts_nothing() -> None:
     assert "Starting" not in printed
 
 
-def test_dev_that_loses_its_wrangler_starts_it_again_after_a_change() -> None:
-    with dev() as (process, printed):
+def test_dev_names_its_model_and_starts_a_lost_wrangler_again_after_a_change() -> None:
+    with ollama("llama3.1:8b") as host, dev(OLLAMA_HOST=host) as (process, printed):
         address = found(printed, "Edgewise")
-        assert process.stdout is not None
-
+        before = json.loads(asked(printed))
         (wrangler,) = (
             pid for pid, command in descendants(process.pid).items() if "bin/wrangler.js" in command
         )
@@ -250,7 +232,12 @@ def test_dev_that_loses_its_wrangler_starts_it_again_after_a_change() -> None:
 
         os.utime(prepare.ROOT / "wrangler.toml")
         wait_for(process, "It serves again.")
-        assert listens(address)
+        after = json.loads(asked(printed))
+
+        assert_ends(process, printed, os.kill, signal.SIGTERM)
+
+    assert f"(llama3.1:8b at http://{host}/v1)" in "".join(printed)
+    assert before["response"] == after["response"] == "Ollama"
 
 
 def wait_for(process: "subprocess.Popen[str]", line: str) -> None:
@@ -262,6 +249,7 @@ def wait_for(process: "subprocess.Popen[str]", line: str) -> None:
     pytest.fail(f"it ended without {line!r}")
 
 
+@pytest.mark.thorough
 def test_wrangler_that_does_not_start_says_why() -> None:
     wrangler = start_wrangler(port=0, ai_url="https://nowhere")
 

@@ -102,7 +102,7 @@ def test_server_that_is_not_there_is_a_reset() -> None:
 
     # Of which a client hears before it has sent anything, or after.
     with relay(nobody, Seen) as address, pytest.raises((httpx.ReadError, httpx.ConnectError)):
-        httpx.get(address)
+        httpx.get(address, verify=False)
 
 
 def test_end_of_the_relay_is_the_end_of_its_connections() -> None:

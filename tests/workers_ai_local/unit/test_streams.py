@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.workers_ai_local.unit.local_ai import FAST, SCOPED, ask, hear, run
+from tests.harness.heard import hear
+from tests.workers_ai_local.unit.local_ai import FAST, SCOPED, ask, run
 from workers_ai_local.delivery import Streams
 from workers_ai_local.frames import cut
 from workers_ai_local.scripts import Reply

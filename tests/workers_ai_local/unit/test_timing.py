@@ -7,7 +7,8 @@ import time
 import msgspec
 import pytest
 
-from tests.workers_ai_local.unit.local_ai import FAST, SCOPED, hear, run
+from tests.harness.heard import hear
+from tests.workers_ai_local.unit.local_ai import FAST, SCOPED, run
 from tests.workers_ai_local.unit.test_streams import GRANITE, Loop, stream
 from workers_ai_local.errors import Refused
 from workers_ai_local.history import Asked

@@ -347,9 +347,12 @@ def drive(folder: Path) -> Iterator[Driver]:
         config = folder / "contract.capnp"
         modules, ai_address = {_WORKER.name: _WORKER}, address.removeprefix("http://")
         write_config(config, modules, [], ai_address=ai_address, serves=True)
-        with _workerd(config) as port, httpx.Client(base_url=address, timeout=60) as rest:
+        with (
+            _workerd(config) as port,
+            httpx.Client(verify=False, base_url=address, timeout=60) as rest,
+        ):
             url = f"http://127.0.0.1:{port}"
-            with httpx.Client(base_url=url, timeout=60) as worker:
+            with httpx.Client(verify=False, base_url=url, timeout=60) as worker:
                 yield Driver(ai, rest, worker)
 
 

@@ -11,12 +11,14 @@ import pytest
 
 from tests.harness.processes import wait_until
 from tests.harness.servers import serve
-from tests.harness.shared_worker import Worker
+from tests.harness.shared import Worker
 from tools import prepare
 from tools.runtime.process import Server
 from workers_ai_local.engine import Engine
 from workers_ai_local.inputs import DEFAULT_SYSTEM_PROMPT
 from workers_ai_local.service import WorkersAi
+
+pytestmark = pytest.mark.thorough
 
 FAST = "@cf/meta/llama-3.1-8b-instruct-fast"
 HERE = Path(__file__).parent
@@ -76,12 +78,15 @@ def run(ai: str, inputs: object) -> httpx.Response:
         json={"inputs": inputs, "options": {}},
         headers={"cf-consn-model-id": FAST, "host": "workers-binding.ai"},
         timeout=60,
+        verify=False,
     )
 
 
 def ask_directly(llama: str, path: str, body: dict[str, object]) -> tuple[str, dict[str, int]]:
     """Ask llama.cpp itself for a text and its usage."""
-    answer = httpx.post(f"{llama}{path}", json=body, timeout=60).raise_for_status().json()
+    answer = (
+        httpx.post(f"{llama}{path}", json=body, timeout=60, verify=False).raise_for_status().json()
+    )
     (choice,) = answer["choices"]
     text = choice["text"] if "text" in choice else choice["message"]["content"]
     usage = answer["usage"]

@@ -1,7 +1,8 @@
-"""One real Worker under the real `wrangler dev`, which every test that needs no other shares."""
+"""What every test shares that needs no other: one real Worker under `wrangler dev`, one browser."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -13,6 +14,9 @@ from tests.harness.servers import serve
 from tests.harness.witness import CANARY, Witness
 from tests.harness.workers import copy_worker, raise_limits, run_wrangler, store_keys
 from workers_ai_local import WorkersAi
+
+if TYPE_CHECKING:  # modules of tests that need it are skipped where Playwright is missing
+    from tests.harness.watched import Browser
 
 # What callers show, by their names. No answer and no line of a log may hold one.
 KEYS = {"shop": "ew_k3y0fsh0p-Qm9v1Zt7xLw2", "desk": "ew_k3y0fd3sk-Hc4n8Rb6yTj5"}
@@ -79,7 +83,7 @@ def worker(_running: Worker) -> Worker:
 def client(worker: Worker) -> Iterator[httpx.Client]:
     """A client of the Worker that shows a key."""
     headers = {"authorization": f"Bearer {KEYS['shop']}"}
-    with httpx.Client(base_url=worker.address, headers=headers, timeout=60) as client:
+    with httpx.Client(verify=False, base_url=worker.address, headers=headers, timeout=60) as client:
         yield client
 
 
@@ -94,6 +98,15 @@ def example(_example: Example) -> Example:
     """The example that a module names, over a Workers AI that has seen nothing yet."""
     _example.ai.reset()
     return _example
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator["Browser"]:
+    """One browser for all tests."""
+    from tests.harness.watched import launch
+
+    with launch() as browser:
+        yield browser
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
