@@ -87,6 +87,7 @@ soak: python ## send 20,000 requests to the Worker, ten minutes and more
 check: prepare-tools ## look at format, lint, types and prose
 	.venv/bin/ruff format --check $(PATHS) examples
 	.venv/bin/ruff check $(PATHS) examples
+	.venv/bin/codespell
 	.venv/bin/mypy $(PATHS)
 
 format: prepare-tools ## mend format and lint

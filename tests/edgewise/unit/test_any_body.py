@@ -118,6 +118,6 @@ def test_any_json_and_any_bytes_are_answered_or_told_where_they_are_wrong(
 
 @pytest.mark.parametrize("path", GETS)
 @settings(max_examples=count(150))
-@given(query=st.text("promt=&%+;09afAF\x00 ") | st.lists(pairs).map(urlencode))
+@given(query=st.text("mport=&%+;09afAF\x00 ") | st.lists(pairs).map(urlencode))
 def test_any_query_is_answered_or_told_where_it_is_wrong(path: str, query: str) -> None:
     ask([Case("GET", path, query=query)])

@@ -157,7 +157,7 @@ def test_option_of_a_wrong_type_is_5006() -> None:
         (b"{", "Input data was truncated"),
         (b'[{"text": "\xff"}]', "utf-8"),
         (b"5", "Expected `object | array`"),
-        (b'{"eror": 3040}', "unknown field `eror`"),
+        (b'{"errors": 3040}', "unknown field `errors`"),
         (b'{"error": 1}', "this server does not know the code 1: give status and description too"),
         (b'[{}, {"times": 0}]', "at `$[1].times`"),
         (b'{"times": "often"}', "at `$.times`"),
@@ -330,7 +330,7 @@ def test_file_holds_standing_replies(tmp_path: Path) -> None:
         ("[[reply]]\ntext = 1\n", 2, "reply[0].text: Expected `str | null`, got `int`"),
         (GOOD + "\n[[reply]]\ncontains = 'a'\ntimes = 0\n", 14, "reply[2].times: Expected `int`"),
         (GOOD + "error = 5\n", 11, "this is no TOML"),
-        ("[[reply]]\ntimes = 1\neror = 5\n", 3, "reply[0]: Object contains unknown field `eror`"),
+        ("[[reply]]\ntimes = 1\nerrors = 5\n", 3, "reply[0]: Object contains unknown field `errors`"),
         ("[[reply]]\n[[reply]]\nerror = 5\n", 2, "reply[1]: this server does not know the code 5"),
         (
             '[[reply]]\n\ntext = """\na"""\nresponse = 5\n',

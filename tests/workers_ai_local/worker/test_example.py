@@ -237,7 +237,7 @@ def test_without_a_server_wrangler_starts_and_warns(project: Path) -> None:
         ({"url": 8789}, "", "options.url: expected an address such as {}, got 8789"),
         ({"url": "http://x/y"}, "", "options.url: expected an address such as {}, got http://x/y"),
         ({}, "nowhere", "AI_URL: expected an address such as {}, got nowhere"),
-        ({"adress": "x"}, "", "unknown option adress; expected url"),
+        ({"uri": "x"}, "", "unknown option uri; expected url"),
     ],
     ids=[
         *("no options", "empty options", "option", "IPv6", "AI_URL wins"),
