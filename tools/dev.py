@@ -243,7 +243,7 @@ class Dev:
         return wrangler
 
     def _wait_for(self, server: Server) -> bool:
-        """Tell whether it got ready, or ended."""
+        """Wait until it is ready; False when it ended before."""
         while not server.ready:
             self._news.get()
             if self._asked_to_stop:
@@ -258,7 +258,7 @@ class Dev:
         self._wrangler.stop()
         seen = self._served.changed_at()
         print(
-            "\nwrangler dev ended by itself; why stands above.\n"
+            "\nwrangler dev ended by itself; the reason is above.\n"
             "It starts again when a file of src or wrangler.toml changes.\n",
             flush=True,
         )
@@ -285,7 +285,7 @@ class Dev:
         if self._asked_to_stop or self._ai is None:
             return
         if not self._ai.process.is_running():
-            raise DevError("The local Workers AI ended by itself; what it said stands above.")
+            raise DevError("The local Workers AI ended by itself; what it said is above.")
 
     def _tell(self) -> None:
         self._news.put(None)

@@ -85,7 +85,7 @@ export class TurnView {
       this.#end.append(make("p", "cut", `Stopped${rest}`));
     }
     if (ending === "broken") {
-      const why = failure ? `: ${failure}` : ": what came is not the whole of it";
+      const why = failure ? `: ${failure}` : ": it is incomplete";
       const broken = make("p", "cut broken", `The answer broke off${why}`);
       this.#end.append(broken);
     }

@@ -14,8 +14,9 @@ _BEARER = re.compile(rf"(?i:bearer) +(?P<key>{KEY})")
 _PORT = re.compile(r":[0-9]+\Z")
 _OURS = ("same-origin", "none")
 _CLOSED = (
-    "this deployment lets nobody in yet: its owner stores the secret API_KEYS (`make key` makes a"
-    " key), or sets ACCESS_TEAM and ACCESS_AUD, or ALLOW_ANONYMOUS to true (docs/configuration.md)"
+    "this deployment accepts no callers yet: its owner stores the secret API_KEYS (`make key` makes"
+    " a key), or sets ACCESS_TEAM and ACCESS_AUD, or ALLOW_ANONYMOUS to true"
+    " (docs/configuration.md)"
 )
 
 
@@ -38,14 +39,14 @@ def check_host(request: Request, settings: Settings) -> None:
 
 async def authenticate(request: Request, settings: Settings, web: Web) -> str:
     """
-    Tell who is calling. Nothing of the body is read for it.
+    Find out who is calling, without reading any of the body.
 
     Returns:
         The name of the caller: that of a key, `access:` with an id, or `anonymous`.
 
     Raises:
         Unauthorized: There are no credentials, or wrong ones.
-        Closed: The deployment is not configured to let anybody in.
+        Closed: The deployment is not configured to accept anybody.
         AccessUnavailable: A token cannot be checked now.
     """
     given = _find_key(request.headers) if settings.keys else None
@@ -76,7 +77,7 @@ def _find_key(headers: Mapping[str, str]) -> str | None:
     Find the key that a request carries.
 
     Raises:
-        Unauthorized: What stands there is no key, or there are two that differ.
+        Unauthorized: What it carries is not a key, or there are two that differ.
     """
     authorization, given = headers.get("authorization"), headers.get("x-api-key")
     if given is not None and not re.fullmatch(KEY, given):
@@ -103,7 +104,7 @@ def check_origin(request: Request, caller: str, settings: Settings) -> None:
     The session comes by itself with whatever a browser sends, from any page: a form, an image.
 
     Raises:
-        ForeignOrigin: It is no page of this deployment's, nor of an origin that it allows.
+        ForeignOrigin: It is not a page of this deployment's, nor of an origin that it allows.
     """
     if not caller.startswith(BY_ACCESS):
         return

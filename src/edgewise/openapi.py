@@ -128,7 +128,7 @@ _PLACES: Mapping[str, Json] = {
         "required": True,
         "schema": {"type": "string", "minLength": 1},
         "example": MODEL,
-        "description": "A public id of the catalogue. Its slashes may stand as they are.",
+        "description": "A public id of the catalogue. Its slashes need no encoding.",
     },
 }
 

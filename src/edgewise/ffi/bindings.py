@@ -144,7 +144,7 @@ class Web:
                 algorithm, public, to_js(signature), to_js(signed)
             )
         except JsException as error:
-            raise AccessUnavailable("Cloudflare Access published a key that is none") from error
+            raise AccessUnavailable("Cloudflare Access published an invalid key") from error
         return bool(verified)
 
 
@@ -174,7 +174,7 @@ def write_down(record: Record) -> None:
     if analytics is not None:
         with suppress(JsException, AttributeError):  # no answer is worth less for it
             told = analytics.writeDataPoint(JSON.parse(word_point(record)))
-            if told is not None:  # a service stands in its place, and the request may end before
+            if told is not None:  # a service takes its place, and the request may end before
                 wait_until = import_from_javascript("cloudflare:workers").waitUntil
                 wait_until(ensure_future(_let_settle(told)))
 

@@ -239,7 +239,7 @@ def test_what_is_forgotten_takes_no_room() -> None:
     ("text", "message"),
     [
         ("[[reply]]\ntext = 1\n", "2: reply[0].text: Expected `str | null`, got `int`"),
-        ("[[reply]\n", "1: this is no TOML: Expected ']]' at the end of an array declaration"),
+        ("[[reply]\n", "1: this is not TOML: Expected ']]' at the end of an array declaration"),
         ("x = 1\n", "1: Object contains unknown field `x`"),
     ],
 )

@@ -324,13 +324,13 @@ def test_file_holds_standing_replies(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ("[[reply]\n", 1, "this is no TOML"),
-        ('\n\n[[reply]]\ntext = "a\n', 4, "this is no TOML"),
-        ('[[reply]]\ntext = """a\n', 3, "this is no TOML"),
+        ("[[reply]\n", 1, "this is not TOML"),
+        ('\n\n[[reply]]\ntext = "a\n', 4, "this is not TOML"),
+        ('[[reply]]\ntext = """a\n', 3, "this is not TOML"),
         ("[[reply]]\ntext = 1\n", 2, "reply[0].text: Expected `str | null`, got `int`"),
         (GOOD + "\n[[reply]]\ncontains = 'a'\ntimes = 0\n", 14, "reply[2].times: Expected `int`"),
-        (GOOD + "error = 5\n", 11, "this is no TOML"),
-        ("[[reply]]\ntimes = 1\nerrors = 5\n", 3, "reply[0]: Object contains unknown field `errors`"),
+        (GOOD + "error = 5\n", 11, "this is not TOML"),
+        ("[[reply]]\ntimes = 1\nerrs = 5\n", 3, "reply[0]: Object contains unknown field `errs`"),
         ("[[reply]]\n[[reply]]\nerror = 5\n", 2, "reply[1]: this server does not know the code 5"),
         (
             '[[reply]]\n\ntext = """\na"""\nresponse = 5\n',
@@ -342,7 +342,7 @@ def test_file_holds_standing_replies(tmp_path: Path) -> None:
         ("[[reply]]\nresponse = nan\n", 1, "reply[0]: response, tool_calls: expected JSON"),
         ('[[reply]]\ntext = "a\u2028\u0085b"\ntimes = 0\n', 3, "reply[0].times"),
         ("[[reply]]\n" * 2000 + "times = 0\n", 2001, "reply[1999].times"),
-        ("x = " + "[" * 5000, 1, "this is no TOML"),
+        ("x = " + "[" * 5000, 1, "this is not TOML"),
         ("x = 1\n", 1, "Object contains unknown field `x`"),
         ("reply = 1\n", 1, "reply: Expected `array`, got `int`"),
     ],

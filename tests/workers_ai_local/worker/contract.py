@@ -250,7 +250,7 @@ class Raw(msgspec.Struct, frozen=True):
 
 class Outcome(msgspec.Struct, frozen=True, rename="camel"):
     """
-    What came of a call, and what `env.AI` then said of it.
+    What came of a call, and what `env.AI` then said about it.
 
     Attributes:
         value: What it gave, if that was neither of the next two.
@@ -337,7 +337,7 @@ def decode_events(text: str) -> list[object]:
 @contextmanager
 def drive(folder: Path) -> Iterator[Driver]:
     """
-    Run the Worker in a workerd of its own, over a Workers AI in this process.
+    Run the Worker in its own workerd, over a Workers AI in this process.
 
     Args:
         folder: For its configuration.

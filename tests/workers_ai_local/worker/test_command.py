@@ -223,7 +223,7 @@ def test_engine_that_cannot_be_had_is_an_error_at_start() -> None:
         assert "has c. Run `ollama pull c`" in failed("--engine-model", "c", OLLAMA_HOST=host)
     page = Starlette(routes=[Route("/models", lambda _request: PlainTextResponse("<html>"))])
     with serve_app(page) as url:
-        assert f"{url}/models is no list of models" in failed("--engine", url)
+        assert f"{url}/models is not a list of models" in failed("--engine", url)
 
 
 def test_bad_replies_are_an_error_at_start_with_file_and_line(tmp_path: Path) -> None:

@@ -229,8 +229,8 @@ def test_tool_calls_without_their_own_index_are_told_apart(index: int | None) ->
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({}, "is no completion"),
-        ({"choices": []}, "is no completion"),
+        ({}, "is not a completion"),
+        ({"choices": []}, "is not a completion"),
         ({"error": {"message": "out of memory"}}, "out of memory"),
         ([1], "Expected `object`"),
     ],

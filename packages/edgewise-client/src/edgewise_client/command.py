@@ -17,13 +17,13 @@ from .parameters import Parameters
 from .version import VERSION
 
 _DEFAULT_URL = "http://localhost:8787"
-_PIPE_CLOSED = 141  # as a shell words it for who is ended by SIGPIPE
+_PIPE_CLOSED = 141  # as a shell reports a program that SIGPIPE ended
 _INTERRUPTED = 130
 
 _AFTERWORD = """
 The prompt is read from standard input where there is none, or where it is "-". Where there is one,
-and standard input is no terminal, that is read to its end and put after the prompt: with an empty
-line between, unless it is raw. (Give it </dev/null where a program leaves it open.)
+and standard input is not a terminal, that is read to its end and put after the prompt: with an
+empty line between, unless it is raw. (Give it </dev/null where a program leaves it open.)
 
 The key is never an argument, for all who are on this machine can read those. It is in the
 environment variable EDGEWISE_KEY, or in a file.

@@ -85,7 +85,7 @@ def read_frame(document: str) -> Frame | None:
     Read the data of a frame, or a whole answer.
 
     Returns:
-        None when it is no frame, but something to keep the connection alive.
+        None when it is not a frame, but something to keep the connection alive.
 
     Raises:
         ValueError: It cannot be read: text was lost.
@@ -131,7 +131,7 @@ def _load(document: str) -> object:
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _is_object(value: object) -> TypeGuard[dict[str, object]]:
@@ -184,10 +184,10 @@ def _read_call(value: object) -> CallPiece:
     Read a tool call or a piece of one: OpenAI-style, with `function`, or native.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not a tool call.
     """
     if not _is_object(value):
-        raise ValueError("a tool call that is no object")
+        raise ValueError("a tool call that is not an object")
     named = _object(value.get("function")) or value
     index = value.get("index")
     return CallPiece(
@@ -204,7 +204,7 @@ def _read_failure(
     """
     Find out whether something failed.
 
-    Nothing of it is documented; these are the errors of workerd's Ai class, of Cloudflare's REST,
+    None of it is documented; these are the errors of workerd's Ai class, of Cloudflare's REST,
     and of the servers that models run in.
     """
     has_failed = (

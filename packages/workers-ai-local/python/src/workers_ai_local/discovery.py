@@ -64,7 +64,7 @@ def find_engine(setting: str, model: str | None, key: str | None) -> Engine | No
         ) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise EngineError(
-            f"AI_ENGINE, --engine: {setting}/models is no list of models."
+            f"AI_ENGINE, --engine: {setting}/models is not a list of models."
             " Is this the base address of an OpenAI-compatible server? It often ends in /v1."
         ) from error
     except (httpx.HTTPError, UnicodeError) as error:  # UnicodeError: no name of a host
@@ -127,7 +127,7 @@ def _choose(listed: list[str], model: str | None, setting: str) -> str:
 
 
 def _is(name: str, model: str | None) -> bool:
-    """Tell whether a server's model is the one that is wanted."""
+    """Check whether a server's model is the one that is wanted."""
     if model is None:
         return _LLAMA_3_1.search(name) is not None
     return name in (model, f"{model}:latest")

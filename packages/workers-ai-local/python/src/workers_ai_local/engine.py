@@ -16,11 +16,11 @@ from .tokens import split
 
 _CONNECT_S = 5.0
 _ANSWER_S = 120.0  # as long as Workers AI waits for its larger models
-_LONGEST_QUOTE = 300  # characters of what the engine says of an error
+_LONGEST_QUOTE = 300  # characters of what the engine says about an error
 _TOO_LONG = re.compile(r"context|too (long|many tokens)", re.IGNORECASE)
 # 3040's documented text. Source: developers.cloudflare.com/workers-ai/platform/errors/
 _DOWN = "No more data centers to forward the request to"
-# What comes of a connection that fails, and of an answer that is none.
+# What comes of a connection that fails, and of an answer that is invalid.
 _BROKEN = (
     *(httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, BrokeOff),
     *(msgspec.DecodeError, UnicodeError, RecursionError),
@@ -83,7 +83,7 @@ class Engine:
                     answer = msgspec.json.decode(await response.aread(), type=Completion)
                     text = heard.take(answer)
                     if not answer.choices:
-                        raise BrokeOff("the engine's answer is no completion")
+                        raise BrokeOff("the engine's answer is not a completion")
                     return _say(heard, text)
             self_closing = stack.pop_all()
         return _listen(response, heard, self_closing)

@@ -27,7 +27,7 @@ def read_replies(file: Path) -> list[Reply]:
     Read a file of `[[reply]]` tables.
 
     Raises:
-        ReplyFileError: It cannot be read, is no TOML, or a reply is wrong.
+        ReplyFileError: It cannot be read, is not TOML, or a reply is wrong.
     """
     try:
         text = file.read_text("utf-8")
@@ -42,7 +42,7 @@ def read_replies(file: Path) -> list[Reply]:
         place = _AT_LINE.search(str(error))
         line = int(place["line"] or text.count("\n") + 1) if place else 1
         said = _AT_LINE.sub("", str(error)).strip()
-        raise ReplyFileError(f"{file}:{line}: this is no TOML: {said}") from error
+        raise ReplyFileError(f"{file}:{line}: this is not TOML: {said}") from error
 
     try:
         return msgspec.convert(document, _File).reply
@@ -77,7 +77,7 @@ def _line_of(text: str, path: str) -> int:
             if value is not None:
                 break
         else:
-            bound = middle  # amid a value of several lines up to there
+            bound = middle  # within a value of several lines up to there
             continue
         if _has(value, steps):
             bound = middle
