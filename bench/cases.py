@@ -28,7 +28,7 @@ class Entrant:
 
     Attributes:
         worker: The contender's name.
-        inputs: What its requests have besides.
+        inputs: What else its requests have.
         answer: What is in its JSON answers.
         pace: How many times as many requests it is measured with, because it is that fast.
     """

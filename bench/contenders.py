@@ -1,4 +1,4 @@
-"""The Workers that are measured side by side, each in a workerd of its own."""
+"""The Workers that are measured side by side, each in its own workerd."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -85,7 +85,7 @@ def _python(
     Make a contender of a Python module and of what we vendor but msgspec, which is the SDK.
 
     Args:
-        packages: Module name to file, of what it needs besides.
+        packages: Module name to file, of what else it needs.
     """
     sdk = {
         module: path

@@ -41,7 +41,7 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Load:
     """
-    What was asked, and what came.
+    What was asked, and what was answered.
 
     Attributes:
         answers: In the order in which they ended.

@@ -1,7 +1,7 @@
 """
 How fast the local Workers AI streams: frames a second, beside a bare server of the same bytes.
 
-Both run in a process of their own and are read by this one, in turns, so that only the ratio says
+Each runs in its own process, and this one reads them in turns, so that only the ratio says
 something of the server: the machine and this reader are part of every figure.
 """
 

@@ -61,7 +61,7 @@ def recall(file: Path = FILE) -> Results:
 
 
 def machine() -> dict[str, str]:
-    """Tell what this machine is, and nothing of whose it is."""
+    """Describe this machine, but not whose it is."""
     told = Path("/proc/cpuinfo").read_text()
     found = re.search(r"^model name\s*: (.*)$", told, re.MULTILINE)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -24,11 +24,11 @@ class Target:
     unit: str = ""
 
     def figure(self) -> float:
-        """Tell what was measured."""
+        """Sum up what was measured."""
         return statistics.median(self.figures)
 
     def is_met(self) -> bool:
-        """Tell whether it is within bounds."""
+        """Check whether it is within bounds."""
         figure = self.figure()
         return (self.low is None or figure >= self.low) and (
             self.high is None or figure <= self.high

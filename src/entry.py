@@ -30,7 +30,7 @@ class Default(calls.Entrypoint):
 
 class Edgewise(Default):
     """
-    The same for those who bind it by name: no static assets stand before it.
+    The same for those who bind it by name: no static assets are in front of it.
 
-    What stands there under `wrangler dev` loses the caller's props, and errors' names and codes.
+    What serves them under `wrangler dev` loses the caller's props, and errors' names and codes.
     """

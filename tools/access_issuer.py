@@ -88,13 +88,13 @@ class Issuer:
 
     def claims(self, audience: str, subject: str, now: int, **others: object) -> dict[str, object]:
         """
-        Word what Access says of a person who has logged in.
+        Word what Access says about a person who has logged in.
 
         Args:
             audience: The tag of the application, 64 hexadecimal digits.
             subject: The person's id, a UUID.
             now: Seconds since 1970.
-            others: Claims to have besides, or instead.
+            others: Claims to add, or to have instead.
         """
         return {
             "aud": [audience],
@@ -116,7 +116,7 @@ class Issuer:
 
         Args:
             claims: Anything that JSON words.
-            header: Members to have besides, or instead.
+            header: Members to add, or to have instead.
         """
         whole = {"alg": "RS256", "kid": self.kid, "typ": "JWT", **(header or {})}
         signed = f"{_base64url(_json(whole))}.{_base64url(_json(claims))}"

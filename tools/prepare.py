@@ -105,7 +105,7 @@ class Shell:
             PrepareError: It failed.
         """
         words = [str(word) for word in command]
-        # An interrupt amid Popen would leave a program that nobody ends; it comes afterwards.
+        # An interrupt during Popen would leave a program that nobody ends; it comes afterwards.
         came: list[int] = []
         handlers = {
             number: signal.signal(number, lambda number, _frame: came.append(number))
@@ -195,7 +195,7 @@ def make_tools(run: Shell) -> None:
         VENV / "bin" / "python",
         *("-m", "pip", "install", *_PIP_OPTIONS, "--requirement", "requirements/tools.txt"),
     )
-    # Our own server, as it stands in the checkout; what it needs is installed by now.
+    # Our own server, as it is in the checkout; what it needs is installed by now.
     run(
         VENV / "bin" / "python",
         *("-m", "pip", "install", "--no-index", "--no-deps", "--no-build-isolation"),

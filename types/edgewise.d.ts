@@ -157,7 +157,7 @@ export type GenerateInputs = RunInputs & {
   options?: Options | null;
 };
 
-/** What is no input of the model. */
+/** What is not an input of the model. */
 export interface Options {
   /** Whether to be refused (3040) instead of waiting for capacity. */
   rejectIfBusy?: boolean | null;
@@ -215,9 +215,9 @@ export interface Generated {
   response: string | null;
   /** null when Workers AI did not count. */
   usage: Usage | null;
-  /** null when there is nothing to tell by. */
+  /** null when it cannot be determined. */
   finish_reason: FinishReason | null;
-  /** Whether the text was cut at max_tokens; null when there is nothing to tell by. */
+  /** Whether the text was cut at max_tokens; null when it cannot be determined. */
   truncated: boolean | null;
   /** What the model thought before it spoke; only when it tells. */
   reasoning?: string;

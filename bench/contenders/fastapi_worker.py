@@ -78,7 +78,7 @@ def read_keys(text: str) -> dict[str, bytes]:
 async def authenticate(
     request: Request, given: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]
 ) -> str:
-    """Tell whose key it is."""
+    """Find out whose key it is."""
     token = given.credentials.encode()
     keys = read_keys(request.scope["env"].API_KEYS)
     matching = [name for name, key in keys.items() if secrets.compare_digest(key, token)]

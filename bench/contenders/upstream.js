@@ -1,4 +1,4 @@
-// Workers AI that answers at once, as the Ai class asks it: what each contender stands before.
+// Workers AI that answers at once, as the Ai class asks it: what is behind each contender.
 //
 // max_tokens says how many events a stream has, top_k how many of them come together. Each event
 // has one "~", and nothing else has: the client counts by it.

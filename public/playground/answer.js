@@ -4,7 +4,7 @@ import { DONE, readEvents } from "./events.js";
 import { Failure, fetchFrom } from "./failure.js";
 import { readAnswer, readFrame } from "./frames.js";
 
-const LEAST_MS = 20; // what came within less came at once: it tells no speed
+const LEAST_MS = 20; // a piece sooner than that came at once: it tells no speed
 
 /** @typedef {import("./frames.js").Piece} Piece */
 /** @typedef {import("./frames.js").Usage} Usage */
@@ -127,7 +127,7 @@ async function readStream(body, receive) {
 }
 
 /**
- * Tell why an answer ended. Workers AI's own stream does not; but it counts.
+ * Find out why an answer ended. Workers AI's own stream does not; but it counts.
  *
  * @param {Gathered} got
  * @param {number | null} maxTokens

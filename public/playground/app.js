@@ -232,7 +232,7 @@ function showTurns() {
  * Change what was said, so that it can be undone.
  *
  * @param {TurnView[]} turns
- * @param {string} text What to say of it; empty when nothing is lost.
+ * @param {string} text What to say about it; empty when nothing is lost.
  */
 function changeTurns(turns, text) {
   const of = kind;

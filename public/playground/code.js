@@ -1,4 +1,4 @@
-/** Words a request as code that sends it. No key stands in it: code is copied to everywhere. */
+/** Words a request as code that sends it. It holds no key: code is copied to everywhere. */
 
 import { javascript, json, python, shell } from "./literals.js";
 

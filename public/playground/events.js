@@ -45,7 +45,7 @@ export class Events {
 }
 
 /**
- * Read a body as events. What follows the last empty line is no event.
+ * Read a body as events. What follows the last empty line is not an event.
  *
  * @param {ReadableStream<Uint8Array>} body
  * @returns {AsyncGenerator<string[], void, void>} The data of those that came together.

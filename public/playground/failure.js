@@ -40,7 +40,7 @@ export class Failure extends Error {
  * @param {string} path Below the page's own.
  * @param {string} key Empty for none.
  * @param {RequestInit} [request]
- * @returns {Promise<Response>} One that is no error.
+ * @returns {Promise<Response>} One that is not an error.
  * @throws {Failure} But for an abort, which stays what it is.
  */
 export async function fetchFrom(path, key, request = {}) {

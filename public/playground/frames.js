@@ -34,7 +34,7 @@
  * Read the data of an event.
  *
  * @param {string} data
- * @returns {Piece | null} null when it is no frame, such as what keeps a connection alive.
+ * @returns {Piece | null} null when it is not a frame, such as what keeps a connection alive.
  */
 export function readFrame(data) {
   if (!data.startsWith("{")) return null;
@@ -49,7 +49,7 @@ export function readFrame(data) {
 const NOTHING = { text: "", reasoning: "", calls: [], usage: null, reason: "", failure: "" };
 
 /**
- * Read a frame, or an answer that is no stream.
+ * Read a frame, or an answer that is not a stream.
  *
  * @param {unknown} document
  * @returns {Piece}
@@ -102,7 +102,7 @@ function readUsage(usage) {
 }
 
 /**
- * Tell what failed, by the signs of the errors of Workers AI, of its REST API, and of the servers
+ * Find what failed, by the signs of the errors of Workers AI, of its REST API, and of the servers
  * that models run in.
  *
  * @param {Fields} answer

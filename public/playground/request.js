@@ -83,7 +83,7 @@ export function setFor({ messages, prompt, raw }, settings) {
  */
 function messages(system, turns) {
   const instructed = system ? [{ role: "system", content: system }] : [];
-  // An answer that failed before its first word is none.
+  // An answer that failed before its first word is left out.
   const said = turns.filter(({ role, text, calls }) => role === "user" || text || calls.length);
   return [...instructed, ...said.map(message)];
 }

@@ -31,7 +31,7 @@ export class Settings {
     this.#tools.placeholder = TOOL;
     this.#format.addEventListener("change", () => this.#showSchema());
     for (const name of TEXTS) {
-      // What was said of it was about what stood there before.
+      // What was said about it was about the value before.
       control(name).addEventListener("input", () => this.mark(name, ""));
     }
     this.#rejectIfBusy.addEventListener("change", () => this.mark("options", ""));
@@ -160,7 +160,7 @@ export class Settings {
   /**
    * @param {string} name
    * @param {string} reason Why it is not; empty when it is.
-   * @param {string} otherwise What is said of it then.
+   * @param {string} otherwise What is said about it then.
    */
   #allow(name, reason, otherwise) {
     control(name).disabled = reason !== "";

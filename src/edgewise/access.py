@@ -33,7 +33,7 @@ _AUDIENCE = re.compile(r"[!-~]{16,256}")
 _LONGEST_TOKEN = 16_384
 _PART = r"[A-Za-z0-9_-]+"
 _TOKEN = re.compile(rf"({_PART})\.({_PART})\.({_PART})")
-# A user's or a service token's id; a mail address would stand in every log line.
+# A user's or a service token's id; a mail address would be in every log line.
 _SUBJECT = re.compile(r"[A-Za-z0-9._-]{1,80}")
 _LEAST_MODULUS = 342  # characters of base64url: 2048 bits
 
@@ -101,7 +101,7 @@ class Web(Protocol):
         ...
 
     async def verify_rs256(self, key: Jwk, signed: bytes, signature: bytes) -> bool:
-        """Tell whether a signature is right: RSASSA-PKCS1-v1_5 with SHA-256, nothing else."""
+        """Check whether a signature is right: RSASSA-PKCS1-v1_5 with SHA-256, nothing else."""
         ...
 
 
@@ -156,7 +156,7 @@ def read_access(team: str, audience: str) -> Access | None:
 
 async def identify(token: str, access: Access, web: Web, now: float) -> str:
     """
-    Tell who a token was made for.
+    Find out who a token was made for.
 
     Args:
         token: The header's value. Untrusted.
@@ -166,7 +166,7 @@ async def identify(token: str, access: Access, web: Web, now: float) -> str:
         `access:` and the user's id, or a service token's client id; no mail address.
 
     Raises:
-        Unauthorized: It is none of this application's that is valid now.
+        Unauthorized: It is not one of this application's that is valid now.
         AccessUnavailable: There are no keys to check it by.
     """
     parts = _TOKEN.fullmatch(token) if len(token) <= _LONGEST_TOKEN else None
@@ -260,7 +260,7 @@ def _refusal(expected: str) -> Unauthorized:
 
 def challenge(problem: str | None = None) -> Mapping[str, str]:
     """
-    Tell how to get in, as RFC 6750 words it.
+    Describe how to authenticate, as RFC 6750 words it.
 
     Args:
         problem: What was wrong with the credentials; None when there were none.

@@ -81,8 +81,8 @@ async def _count(
 
 
 def _network(address: str | None) -> str:
-    """Tell whose address it is, as far as one can tell: of IPv6, everybody has many."""
-    if _IPV4.fullmatch(address or ""):  # to parse it would take as long as all else in here
+    """Find out whose address it is, as far as one can tell: of IPv6, everybody has many."""
+    if _IPV4.fullmatch(address or ""):  # to parse it would take as long as the rest of this
         return address or ""
     try:
         parsed = ipaddress.IPv6Address(address or "")
@@ -128,7 +128,7 @@ def check_characters(
     Refuse more text than the deployment takes.
 
     Args:
-        name: The field that is told of.
+        name: The field that an error names.
         texts: The prompt, or each message's content.
         rest: What else the model reads: calls, tools, a schema. It counts as JSON.
 

@@ -172,7 +172,7 @@ def read_answer(document: bytes) -> Answer:
     Read a JSON answer or the data of a frame.
 
     Raises:
-        msgspec.DecodeError: It is none of those that are known.
+        msgspec.DecodeError: It is not one of those that are known.
     """
     if is_too_deep(document):  # a model may write it, and Workers AI parse it
         raise msgspec.DecodeError("nested too deeply")
@@ -227,9 +227,9 @@ _ESCAPE = re.compile(
 
 def mend(document: bytes) -> bytes:
     """
-    Put the sign for what is no character into the place of each half of a surrogate pair.
+    Put the replacement character into the place of each half of a surrogate pair.
 
-    JavaScript words it so when a text is cut amid an emoji. In a frame it is left as it is: the
+    JavaScript words it so when a text is cut within an emoji. In a frame it is left as it is: the
     other half may be in the next one.
     """
     if b"\\ud" in document or b"\\uD" in document:
@@ -306,7 +306,7 @@ def read_call(call: Raw) -> Call:
     Read a tool call or a piece of one.
 
     Raises:
-        msgspec.DecodeError: It is none.
+        msgspec.DecodeError: It is not a tool call.
     """
     try:
         read = _CALL.decode(call)

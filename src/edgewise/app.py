@@ -91,7 +91,7 @@ async def handle(request: Request, variables: str, platform: Platform) -> tuple[
                 outcome, model_took = await _ask(generation, settings, platform)
                 model = outcome.model
                 reply = _answer(request, route, generation, outcome)
-    except Exception as error:  # noqa: BLE001 - the record tells where it comes from
+    except Exception as error:  # noqa: BLE001 - the record says where it comes from
         refusal, fault = _judge(error)
         reply = _refuse(request, refusal)
     took = platform.clock() - began
@@ -147,7 +147,7 @@ async def call(call: Call, variables: str, platform: Platform) -> tuple[Returned
             outcome, model_took = await _ask(asked.generation, settings, platform)
             model = outcome.model
             returned, usage = answer_call(call, asked, outcome)
-    except Exception as error:  # noqa: BLE001 - the record tells where it comes from
+    except Exception as error:  # noqa: BLE001 - the record says where it comes from
         refusal, fault = _judge(error)
         returned = refuse_call(call, refusal)
     return returned, _record(
@@ -179,7 +179,7 @@ async def _ask(
 
 
 def _judge(error: Exception) -> tuple[EdgewiseError, Fault | None]:
-    """Tell what the caller learns of an error, and what the log does."""
+    """Decide what the caller learns of an error, and what the log does."""
     if not isinstance(error, EdgewiseError):
         return InternalError("internal error"), find_fault(error)
     return error, find_fault(error) if error.status >= 500 else None
@@ -237,7 +237,7 @@ def _name(request: Request) -> str:
 
 
 def _word_timing(record: Record) -> str:
-    """Tell of the time that Workers AI took to begin its answer, and of the rest."""
+    """Report the time that Workers AI took to begin its answer, and the rest."""
     model_ms = record.model_ms or 0.0
     return f"model;dur={model_ms}, edgewise;dur={round(record.ms - model_ms, 1)}"
 

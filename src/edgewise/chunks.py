@@ -58,7 +58,7 @@ class Stopper:
 
 
 def _overlap(text: str, stop: str) -> int:
-    """Tell how much of a text's end is the beginning of a stop text."""
+    """Find how much of a text's end is the beginning of a stop text."""
     longest = min(len(stop) - 1, len(text))
     return next((size for size in range(longest, 0, -1) if text.endswith(stop[:size])), 0)
 
@@ -89,7 +89,7 @@ class Chunks:
         return read_usage(self._usage)
 
     def feed(self, chunk: bytes) -> bytes:
-        """Rewrite what came. Texts that came together leave together."""
+        """Rewrite a chunk. Texts that came together leave together."""
         return self._take(self._lines.feed(chunk))
 
     def close(self) -> bytes:
@@ -164,7 +164,7 @@ class Chunks:
         return said
 
     def _has_place(self) -> bool:
-        """Tell whether it may say more than text: a completion's prompt asked for that alone."""
+        """Check whether it may say more than text: a completion's prompt asked for that alone."""
         return self._heading.is_chat and not self._stopper.has_stopped
 
     def _say(self, text: list[str]) -> bytes:

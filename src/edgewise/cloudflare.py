@@ -103,7 +103,7 @@ def run_reply_in_envelope(generation: Generation, outcome: Outcome) -> Reply:
     Answer with what Workers AI said, finish_reason and truncated beside it; or with its stream.
 
     Raises:
-        UpstreamError: The JSON is none that Workers AI documents.
+        UpstreamError: The JSON is not what Workers AI documents.
     """
     if isinstance(outcome.body, Stream):
         return run_reply(generation, outcome)

@@ -43,7 +43,7 @@ def cors_headers(request: Request, settings: Settings) -> Mapping[str, str]:
 
 
 def is_preflight(request: Request) -> bool:
-    """Tell whether a browser asks if a page may send something. It sends no credentials then."""
+    """Check whether a browser asks if a page may send something. It sends no credentials then."""
     return request.method == "OPTIONS" and "access-control-request-method" in request.headers
 
 

@@ -59,7 +59,7 @@ def find_reason(
     reason: str | None, usage: Usage | None, max_tokens: int, *, called: bool
 ) -> FinishReason | None:
     """
-    Tell why an answer ended.
+    Find out why an answer ended.
 
     Args:
         reason: As it came; Workers AI's own answers have none.
@@ -67,7 +67,7 @@ def find_reason(
         called: Whether it holds tool calls.
 
     Returns:
-        None when there is nothing to tell by.
+        None when it cannot be determined.
     """
     used = usage.completion_tokens if usage else None
     known = _REASONS.get(reason or "")
@@ -89,11 +89,11 @@ def understand(
         max_tokens: Tokens, the limit that it ran under.
 
     Returns:
-        The answer, why it ended, and whether it was cut at the limit; None when there is nothing
-        to tell by.
+        The answer, why it ended, and whether it was cut at the limit; None for what
+        cannot be determined.
 
     Raises:
-        UpstreamError: It is none that Workers AI documents, or says that something failed.
+        UpstreamError: It is not what Workers AI documents, or says that something failed.
     """
     try:
         answer = read_answer(mend(document.encode()))

@@ -94,7 +94,7 @@ class Unauthorized(EdgewiseError):
 
 
 class Closed(EdgewiseError):
-    """The deployment lets nobody in yet."""
+    """The deployment accepts no callers yet."""
 
     status = 403
     code = "closed"
@@ -126,7 +126,7 @@ class NotFound(EdgewiseError):
 
 
 class UnknownModel(EdgewiseError):
-    """The model named is none that this deployment serves."""
+    """This deployment does not serve the model named."""
 
     status = 404
     code = "model_not_found"

@@ -60,12 +60,12 @@ class Method(Enum):
     MODELS = "models"
 
 
-NO_JSON = ""  # in place of a text: the value is none that JSON can hold
+NO_JSON = ""  # in place of a text: JSON cannot hold the value
 
 
 class Arguments(msgspec.Struct, frozen=True):
     """
-    A call's arguments, which are no text before they are read.
+    A call's arguments, which are not text before they are read.
 
     Attributes:
         values: As they came.
@@ -134,7 +134,7 @@ class Rewriter(Protocol):
         ...
 
     def feed(self, chunk: bytes) -> bytes:
-        """Rewrite what came, as far as it can be told yet."""
+        """Rewrite a chunk, as far as it can be told yet."""
         ...
 
     def close(self) -> bytes:

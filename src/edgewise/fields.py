@@ -1,4 +1,4 @@
-"""Says of untrusted JSON which field is wrong, what was expected there and what came instead."""
+"""Says which field of untrusted JSON is wrong, what was expected there and what was found."""
 
 import re
 from collections.abc import Container, Mapping
@@ -45,7 +45,7 @@ def _describe(path: str, hint: object) -> dict[str, str]:
     for part in get_args(hint):
         found |= _describe(path + suffix, part)
     for part in getattr(hint, "__metadata__", ()):
-        if part.description is not None:  # what stands outside tells of all that is inside
+        if part.description is not None:  # the outer one covers all that is inside
             found[path] = part.description
     return found
 
@@ -83,9 +83,9 @@ def decode_with_names(
     """
     Decode and validate an untrusted JSON object, and read all names in it.
 
-    A name that stands twice in one object is refused: of two such fields, each reader takes another
-    one, and what a check has seen on the way here need not be what is done here. So are numbers
-    that are no numbers any more.
+    A name that appears twice in one object is refused: of two such fields, each reader takes
+    another one, and what a check has seen on the way here need not be what is done here. So are
+    numbers that are no longer numbers.
 
     Args:
         known: The names that may be told.
@@ -99,7 +99,7 @@ def decode_with_names(
     structure = _check_form(document, expected, BadRequest, max_depth, name)
     given = read_plain(document, structure)
     if given is not None and decoder.strict:
-        with suppress(msgspec.ValidationError):  # which cannot tell what came
+        with suppress(msgspec.ValidationError):  # which cannot tell what was found
             return msgspec.convert(given, decoder.type), given
     decoded = decode_checked(document, decoder, expected, BadRequest, name)
     return decoded, read_any(document, known) if given is None else given
@@ -154,7 +154,7 @@ def read_query(query: str, known: Container[str]) -> bytes:
         known: The names that may be told.
 
     Raises:
-        BadRequest: A name comes twice, or a value is no UTF-8.
+        BadRequest: A name comes twice, or a value is not UTF-8.
     """
     try:
         pairs = parse_qsl(query, keep_blank_values=True, errors="strict")
@@ -181,7 +181,7 @@ def _explain(
         got = "nothing"
     else:
         got = _name_at(document, path)
-    # What is wrong inside a value of any shape is told of the field that holds it.
+    # What is wrong inside a value of any shape is reported for the field that holds it.
     while _place(path) not in expected:
         path, got = _LAST_STEP.sub("", path), "something else in it"
     return path, f"{path or name}: expected {expected[_place(path)]}, got {got}"
@@ -192,7 +192,7 @@ def _place(path: str) -> str:
 
 
 def _name_at(document: bytes, path: str) -> str:
-    """Name what stands at a path: a number, a boolean or null as it is, never text."""
+    """Name what is at a path: a number, a boolean or null as it is, never text."""
     try:
         value: object = msgspec.json.decode(document)
         for step in _STEP.finditer(path):

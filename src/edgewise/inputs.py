@@ -122,7 +122,7 @@ class ResponseFormat(msgspec.Struct, frozen=True):
 
 class Options(msgspec.Struct, frozen=True):
     """
-    What is no input of the model.
+    What is not an input of the model.
 
     Attributes:
         rejectIfBusy: Whether to be refused (3040) instead of waiting for capacity.

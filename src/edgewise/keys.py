@@ -58,7 +58,7 @@ def read_keys(text: str) -> Sequence[Key]:
 
 def find_caller(keys: Sequence[Key], given: str) -> str | None:
     """
-    Tell whose key it is, in a time that does not depend on how much of it is right.
+    Find out whose key it is, in a time that does not depend on how much of it is right.
 
     Args:
         given: Untrusted.

@@ -90,7 +90,7 @@ def read_texts(sent: Mapping[str, object]) -> tuple[list[str], list[object]]:
         sent: The inputs as Workers AI takes them.
 
     Returns:
-        The prompt, or the content of each message; and what is no plain text.
+        The prompt, or the content of each message; and everything that is not plain text.
     """
     if "messages" not in sent:
         texts, rest = [cast(str, sent["prompt"])], []

@@ -1,4 +1,4 @@
-"""The model catalogue: which public ids there are, and what callers are told of them."""
+"""The model catalogue: which public ids there are, and what callers are told about them."""
 
 from collections.abc import Sequence
 
@@ -64,7 +64,7 @@ _NO_WIDE_SPACE = bytes({*range(256)} - {0xC2, 0xE1, 0xE2, 0xE3})
 
 
 def _count_spaces(inputs: str) -> int:
-    """Tell how many spaces JSON has at the most, in a fraction of the time that words take."""
+    """Count the spaces that JSON has at the most, in a fraction of the time that words take."""
     most = inputs.count(" ")
     if "\\" in inputs:  # as all others of ASCII are escaped
         most += inputs.count("\\")

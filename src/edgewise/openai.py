@@ -38,7 +38,7 @@ _STOP = "a string that is not empty, or an array of 1 to 4"
 
 
 class StreamOptions(msgspec.Struct, frozen=True):
-    """What a stream holds besides."""
+    """What else a stream holds."""
 
     include_usage: Flag | None = None
     include_obfuscation: Flag | None = None
@@ -172,7 +172,7 @@ def _parse(document: bytes, settings: Settings, known: frozenset[str], asked_by:
 
 
 def _refuse_unknown(names: Iterable[str]) -> None:
-    """Refuse what OpenAI refuses as well: a field that is none of its API, or of ours."""
+    """Refuse what OpenAI refuses as well: a field that is not in its API, or in ours."""
     for name in names:
         if name in WITHOUT_EFFECT:
             continue
@@ -190,7 +190,7 @@ def chat_reply(request: Request, generation: Generation, outcome: Outcome) -> Re
     Answer with a chat completion, or with its chunks.
 
     Raises:
-        UpstreamError: The JSON is none that Workers AI documents.
+        UpstreamError: The JSON is not what Workers AI documents.
     """
     created = int(request.received_at)
     return _reply(
@@ -203,7 +203,7 @@ def completion_reply(request: Request, generation: Generation, outcome: Outcome)
     Answer with a completion, or with its chunks.
 
     Raises:
-        UpstreamError: The JSON is none that Workers AI documents.
+        UpstreamError: The JSON is not what Workers AI documents.
     """
     created = int(request.received_at)
     return _reply(Heading(False, f"cmpl-{request.id}", created, outcome.model), generation, outcome)
@@ -266,7 +266,7 @@ def models_reply(models: Mapping[str, Model]) -> Reply:
 
 
 def model_reply(model: Model) -> Reply:
-    """Tell of one model."""
+    """Describe one model of the catalogue."""
     return json_reply(200, _list(model), {})
 
 

@@ -133,7 +133,7 @@ class OpenAIModel(msgspec.Struct):
     A model of the catalogue.
 
     Attributes:
-        created: Seconds since 1970; Workers AI tells of no model when it was made, so 0.
+        created: Seconds since 1970; Workers AI does not say when a model was made, so 0.
         context_window: Tokens; absent when the deployment does not tell.
     """
 
@@ -250,7 +250,7 @@ class CallWriter:
 
 
 def text_reason(reason: FinishReason) -> TextReason:
-    """Tell why a completion ended: OpenAI's know no tool calls."""
+    """Give a completion's reason to end: OpenAI's know no tool calls."""
     return "stop" if reason == "tool_calls" else reason
 
 

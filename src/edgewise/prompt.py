@@ -67,7 +67,7 @@ def parse(document: bytes, model: str | None, settings: Settings, name: str = "b
         name: What the document itself is called.
 
     Raises:
-        BadRequest: Names the field, what was expected there and what came.
+        BadRequest: Names the field, what was expected there and what was found.
         UnknownModel: There is no such model.
         ContextLengthExceeded: It does not fit into the model's context window.
     """
@@ -82,8 +82,8 @@ def parse_query(query: str, model: str | None, settings: Settings) -> Generation
     Read a query that asks for a stream.
 
     Args:
-        query: `prompt` and any of the fields of Inputs that are no arrays or objects, each once,
-            percent-encoded. Untrusted.
+        query: `prompt` and any of the fields of Inputs that are neither arrays nor objects, each
+            once, percent-encoded. Untrusted.
         model: The public id that the path names.
 
     Raises:

@@ -43,7 +43,7 @@ class Record(msgspec.Struct, frozen=True):
         time: When it came in, ISO 8601 in UTC.
         id: What the header x-request-id told.
         caller: Whose key it was, `access:` with an id, or `anonymous`; over RPC whom the binding
-            names. Null for who was let in by none of them, and where anybody may ask.
+            names. Null for a caller who has none of these, and where anybody may ask.
         route: Such as `POST /run/{model}` or `RPC run`; null where there is none.
         model: The id of Workers AI that was asked last; null where none was.
         status: HTTP status.
@@ -53,7 +53,8 @@ class Record(msgspec.Struct, frozen=True):
         model_ms: Milliseconds of them that Workers AI took to begin its answer.
         stream: Whether the answer is one.
         usage: Null where Workers AI did not count, and for streams that are passed on unread.
-        fault: Of a failure with status 500 or more, and of one of ours amid a rewritten stream.
+        fault: Of a failure with status 500 or more, and of one of ours in the middle of a
+            rewritten stream.
     """
 
     time: str
@@ -90,7 +91,7 @@ def count(usage: Usage | None) -> Count | None:
 
 
 def find_fault(error: BaseException) -> Fault:
-    """Tell where a failure comes from, without what it says."""
+    """Find where a failure comes from, without what it says."""
     cause = error.__cause__ or error
     frames = extract_tb(cause.__traceback__)
     trace = [f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]

@@ -24,8 +24,8 @@ class CompletionBody(msgspec.Struct):
         model: The id that Workers AI ran.
         response: The text. JSON that Workers AI parsed is text again; null beside tool calls.
         usage: As Workers AI counted; null when it did not.
-        finish_reason: null when there is nothing to tell by.
-        truncated: Whether the text was cut at max_tokens; null when there is nothing to tell by.
+        finish_reason: null when it cannot be determined.
+        truncated: Whether the text was cut at max_tokens; null when it cannot be determined.
         reasoning: What the model thought before it spoke; only when it tells.
         tool_calls: As they came; only when there are any.
     """
@@ -71,7 +71,7 @@ class ErrorBody(msgspec.Struct):
 
 
 def common_headers(generation: Generation, outcome: Outcome) -> Mapping[str, str]:
-    """Tell what every dialect does: which model ran, under which limit, what was ignored."""
+    """Make the headers of every dialect: which model ran, under which limit, what was ignored."""
     headers = {"x-model": outcome.model, "x-max-tokens": str(generation.max_tokens)}
     if generation.ignored:
         headers["x-ignored-fields"] = ", ".join(generation.ignored)
@@ -89,7 +89,7 @@ def run_reply(generation: Generation, outcome: Outcome) -> Reply:
     Answer with the stream, untouched, or with our JSON.
 
     Raises:
-        UpstreamError: The JSON is none that Workers AI documents.
+        UpstreamError: The JSON is not what Workers AI documents.
     """
     if isinstance(outcome.body, Stream):
         return Reply(200, stream_headers(generation, outcome), outcome.body)
@@ -107,7 +107,7 @@ def complete(model: str, document: str, max_tokens: int) -> CompletionBody:
         max_tokens: Tokens, the limit that it ran under.
 
     Raises:
-        UpstreamError: The JSON is none that Workers AI documents.
+        UpstreamError: The JSON is not what Workers AI documents.
     """
     answer, reason, truncated = understand(model, document, max_tokens)
     return CompletionBody(
@@ -126,7 +126,7 @@ def listen_reply(generation: Generation, outcome: Outcome, last_event_id: str) -
     Answer an EventSource, which takes nothing but a stream.
 
     Args:
-        last_event_id: What it sends back when it reconnects. The field alone is no event.
+        last_event_id: What it sends back when it reconnects. The field alone is not an event.
 
     Source: html.spec.whatwg.org/multipage/server-sent-events.html, "dispatch the event"
     """
@@ -168,5 +168,5 @@ def json_reply(
 
 
 def json_text(body: object) -> str:
-    """Word JSON; it ends in a line feed, for who reads it in a terminal."""
+    """Word JSON; it ends in a line feed, for those who read it in a terminal."""
     return msgspec.json.encode(body).decode() + "\n"

@@ -27,7 +27,7 @@ class Job(Enum):
 
 # What costs money, and is let in accordingly.
 GENERATING = frozenset({Job.RUN, Job.LISTEN, Job.CLOUDFLARE_RUN, Job.CHAT, Job.COMPLETE})
-# What anybody may ask: it tells nothing of the deployment that its owner would not.
+# What anybody may ask: it says nothing about the deployment that its owner would not.
 OPEN = frozenset({Job.HEALTH, Job.OPENAPI})
 
 
@@ -78,7 +78,7 @@ class Route(msgspec.Struct, frozen=True):
     A job and what the path said about it.
 
     Attributes:
-        name: Method and path, such as `POST /run/{model}`: nothing of it is the caller's.
+        name: Method and path, such as `POST /run/{model}`: none of it is the caller's.
         model: The model named in the path, decoded; None when it names none.
     """
 
@@ -111,7 +111,7 @@ def strip(path: str, prefix: str) -> str:
 
 
 def is_below(path: str, prefix: str) -> bool:
-    """Tell whether a path is below a prefix; one is below no prefix at all."""
+    """Check whether a path is below a prefix; one is below no prefix at all."""
     return path.startswith(f"{prefix}/")
 
 
@@ -139,7 +139,7 @@ def resolve(method: str, path: str, prefix: str = "") -> Route:
 
 def methods_of(path: str) -> Sequence[str]:
     """
-    Tell which methods a path takes.
+    List the methods that a path takes.
 
     Raises:
         NotFound: No such path.

@@ -105,7 +105,7 @@ class Asked(msgspec.Struct, frozen=True):
 
 def name_caller(call: Call) -> str:
     """
-    Tell who is calling: who may bind this Worker is for the account to say, and needs no key.
+    Find out who is calling: who may bind this Worker is for the account to say, and needs no key.
 
     Raises:
         Misconfigured: The binding says it in a way that nobody could log.
@@ -149,7 +149,7 @@ def answer_call(call: Call, asked: Asked, outcome: Outcome) -> tuple[Returned, U
         Of run, what Workers AI answered, as it is; of generate, our answer. And what was counted.
 
     Raises:
-        UpstreamError: The answer is none that Workers AI documents.
+        UpstreamError: The answer is not what Workers AI documents.
     """
     generation, body = asked.generation, outcome.body
     if isinstance(body, Stream):
@@ -207,14 +207,14 @@ def refuse_call(call: Call, error: EdgewiseError) -> Returned:
 
 
 def word_error(error: EdgewiseError) -> str:
-    """Word an error so that its codes survive: at older callers all else is lost."""
+    """Word an error so that its codes survive: at older callers the rest is lost."""
     # Those who know Workers AI's codes look for the number and a colon.
     upstream = "" if error.upstream_code is None else f"{error.upstream_code}: "
     return f"{error.code}: {upstream}{error.message}"
 
 
 def _name_arguments(call: Call, settings: Settings) -> Mapping[str, str]:
-    """Tell which arguments were given."""
+    """Find out which arguments were given."""
     names = _PARAMETERS[call.method]
     if len(call.arguments) > len(names):
         raise BadRequest(
@@ -244,7 +244,7 @@ def _read_run(given: Mapping[str, str]) -> _Run:
 
 
 def _wants_response(call: Call) -> bool:
-    """Tell whether a call that failed asked for a whole response, as far as one can tell."""
+    """Check whether a call that failed asked for a whole response, as far as one can tell."""
     index = _PARAMETERS[Method.RUN].index("options")
     if call.method is not Method.RUN or len(call.arguments) <= index:
         return False

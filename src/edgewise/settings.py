@@ -77,7 +77,7 @@ _CATALOGUE = (
 
 
 class Variables(msgspec.Struct, frozen=True):
-    """The variables and secrets as they stand in wrangler.toml, .dev.vars and the dashboard."""
+    """The variables and secrets as they are in wrangler.toml, .dev.vars and the dashboard."""
 
     MODELS: Annotated[
         list[Model], Meta(min_length=1, description="an array of 1 model or more")
@@ -153,7 +153,7 @@ class Settings(msgspec.Struct, frozen=True):
         max_tokens_ceiling: The most that a request may ask for.
         takes_raw_prompts: Whether callers may send them.
         takes_system_messages: Whether callers may send them.
-        system_prompt: What stands before every prompt; empty for nothing.
+        system_prompt: What comes before every prompt; empty for nothing.
     """
 
     models: Mapping[str, Model]
@@ -191,7 +191,7 @@ def read_settings(variables: str) -> Settings:
         variables: A JSON object of those among NAMES that are set.
 
     Raises:
-        Misconfigured: Names the variable; never tells what a text holds.
+        Misconfigured: Names the variable; never shows what a text holds.
     """
     checked = decode(_unpack(variables), _DECODER, _EXPECTED, Misconfigured)
     models = {model.id: model for model in checked.MODELS}

@@ -2,7 +2,8 @@
 Reading the lines of Workers AI's streams, however they are cut up.
 
 Each frame is one line of data. Lines end in LF or CRLF, some lack the space after the colon, and
-some streams end in a bare `[DONE]`. All else is for nobody: comments, other fields, empty lines.
+some streams end in a bare `[DONE]`. Everything else is ignored: comments, other fields, empty
+lines.
 Source: the reader of Cloudflare's own provider, workers-ai-provider.
 """
 
@@ -27,7 +28,7 @@ class Lines:
         return _data(lines)
 
     def close(self) -> list[bytes]:
-        """Take what stands behind the last end of a line."""
+        """Take what follows the last end of a line."""
         line, self._rest = self._rest, b""
         return _data([line])
 

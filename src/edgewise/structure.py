@@ -22,7 +22,7 @@ _ENDLESS = re.compile(rb"(?<![-+.0-9eE])[-+.0-9eE]{%d}" % (_LONGEST_NUMBER + 1))
 
 def is_too_deep(document: bytes, max_depth: int = MAX_DEPTH) -> bool:
     """
-    Tell whether JSON is nested more deeply than that, without recursion.
+    Check whether JSON is nested more deeply than that, without recursion.
 
     What is malformed besides may pass up to twice that depth; it is for the decoder to refuse.
     """
@@ -33,7 +33,7 @@ def is_too_deep(document: bytes, max_depth: int = MAX_DEPTH) -> bool:
 
 
 def is_deeper(structure: bytes, max_depth: int) -> bool:
-    """Tell of a document's structure what is_too_deep tells of the document."""
+    """Check a document's structure as is_too_deep checks the document."""
     if structure.count(b"[") + structure.count(b"{") <= max_depth:
         return False
     brackets = structure.translate(_ONE_KIND, _NO_BRACKET)
@@ -46,7 +46,7 @@ def is_deeper(structure: bytes, max_depth: int) -> bool:
 
 
 def find_structure(document: bytes) -> bytes:
-    """Find what of JSON stands outside its strings: brackets, colons, commas, numbers."""
+    """Find what of JSON is outside its strings: brackets, colons, commas, numbers."""
     if b"\\" in document:
         document = document.replace(rb"\\", b"").replace(rb"\"", b"")
     if len(document) <= _PIECE_BYTES:
@@ -77,7 +77,7 @@ def read_plain(document: bytes, structure: bytes) -> Mapping[str, object] | None
     turns = messages if isinstance(messages, list) else ()
     if structure.count(b"{") != 1 + len(turns) or not {dict}.issuperset(map(type, turns)):
         return None
-    # Of a name that stands twice, one is left.
+    # Of a name that appears twice, one is left.
     names = len(given) + sum(map(len, turns))
     return given if structure.count(b":") == names else None
 
@@ -97,7 +97,7 @@ def read_any(document: bytes, known: Container[str]) -> Mapping[str, object]:
 
 
 class _Twice(Exception):
-    """A name that stands twice in an object."""
+    """A name that appears twice in an object."""
 
 
 def _take(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -49,7 +49,7 @@ async def mount(
         JavaScript's Response; None for a request that is elsewhere.
 
     Raises:
-        ValueError: The path is none, or there is no such setting.
+        ValueError: The path is invalid, or there is no such setting.
     """
     if not re.fullmatch(PREFIX, path):
         raise ValueError(f"path: expected one such as /ai, got {path!r}")
@@ -83,7 +83,7 @@ async def run(
 
     Raises:
         EdgewiseError: Its `code` and `message` are those of docs/errors.md.
-        ValueError: There is no such setting, or the caller's name is none.
+        ValueError: There is no such setting, or the caller's name is invalid.
     """
     return await _run(Method.RUN, [model, inputs, options or {}], settings, ai, caller)
 
@@ -96,7 +96,7 @@ async def generate(
     caller: str = UNNAMED,
 ) -> Any:
     """
-    Generate text; all else is as with run.
+    Generate text; everything else is as with run.
 
     Returns:
         A dict: `model`, `response`, `usage`, `finish_reason`, `truncated` as `POST /run` has them.

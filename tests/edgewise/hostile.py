@@ -382,7 +382,7 @@ class Malice:
 
 
 def _places(holder: object) -> Iterator[tuple[dict[object, object], object]]:
-    """Find all that can be changed; of lists, which look the same to who changes them, too."""
+    """Find all that can be changed, in lists too: they are changed in the same way."""
     pairs = list(
         holder.items()
         if isinstance(holder, dict)

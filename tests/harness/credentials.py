@@ -1,4 +1,4 @@
-"""Credentials that let somebody in, and many that let nobody in."""
+"""Credentials that are accepted, and many that are not."""
 
 import base64
 import hashlib
@@ -26,7 +26,7 @@ WRONG = f'{NO_BEARER}, error="invalid_token"'
 @dataclass(frozen=True)
 class Bad:
     """
-    Credentials that are not to let anybody in.
+    Credentials that are to be refused.
 
     Attributes:
         name: What is wrong with them.

@@ -67,7 +67,7 @@ class Deployment:
 
 
 def unlimited(config: str) -> str:
-    """Have the rate limits of a wrangler.toml let everybody in."""
+    """Have the rate limits of a wrangler.toml accept every request."""
     return re.sub(r"limit = \d+, period = \d+", "limit = 1000000, period = 60", config)
 
 
@@ -193,7 +193,7 @@ def named(name: str) -> Callable[[str], str]:
 
 
 def name_of(config: str) -> str:
-    """Tell what service bindings call the Worker of a wrangler.toml under `--env local`."""
+    """Find what service bindings call the Worker of a wrangler.toml under `--env local`."""
     told = tomllib.loads(config)
     name: str = told["env"]["local"].get("name", f"{told['name']}-local")
     return name

@@ -57,7 +57,7 @@ class Example:
 
 @contextmanager
 def run_example(name: str) -> Iterator[Example]:
-    """Serve an example, watch that it discloses no prompts, and that nothing of it is left."""
+    """Serve an example, watch that it discloses no prompts, and that it leaves nothing behind."""
     ai, log, witness = WorkersAi(), list[str](), Witness([], [CANARY])
 
     def read(line: str) -> None:

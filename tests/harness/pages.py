@@ -26,7 +26,7 @@ def commands_of(page: str) -> list[tuple[str, str]]:
 
 
 def is_as_shown(said: str, shown: str) -> bool:
-    """Tell whether an answer is the one shown, in which `...` stands for anything."""
+    """Check whether an answer is the one shown, in which `...` stands for anything."""
     pattern = ".*".join(re.escape(_settle(part)) for part in shown.split("..."))
     return re.fullmatch(pattern, _settle(said), re.DOTALL) is not None
 

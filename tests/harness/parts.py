@@ -1,7 +1,7 @@
 """
 Which part of the tests runs.
 
-`--part quick` is what `make test` runs, `--part rest` what `make test-all` runs besides; without
+`--part quick` is what `make test` runs, `--part rest` what `make test-all` runs as well; without
 the option, everything runs.
 
 A test belongs to the quick part unless it is marked:
@@ -27,7 +27,7 @@ settings.register_profile(_SAMPLE, settings.get_profile(_FULL), max_examples=100
 
 
 def count(full: int) -> int:
-    """Tell how many generated cases to try where the whole of the tests tries so many."""
+    """Say how many generated cases to try where the whole of the tests tries so many."""
     return full if settings.get_current_profile_name() == _FULL else -(-full // _ONE_IN)
 
 

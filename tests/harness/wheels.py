@@ -26,6 +26,6 @@ def build(source: Path, folder: Path) -> Path:
 
 
 def metadata(wheel: zipfile.ZipFile) -> Message:
-    """What the wheel says of itself; its payload is the description."""
+    """What the wheel says about itself; its payload is the description."""
     (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
     return email.message_from_string(wheel.read(name).decode())

@@ -8,7 +8,7 @@ from typing import Final
 
 import h11
 
-# Stands in every text and in every name that is not to be told; no answer may hold it.
+# Is in every text and in every name that is not to be told; no answer may hold it.
 CANARY = "c4n4ry"
 
 _LONGEST_HEAD_BYTES = 1_048_576
@@ -30,8 +30,8 @@ class Witness:
     def __init__(self, secrets: Iterable[str], prompts: Iterable[str]) -> None:
         """
         Args:
-            secrets: What may stand nowhere at all.
-            prompts: What may stand in a model's own words alone, the body of a good answer.
+            secrets: What may appear nowhere at all.
+            prompts: What may appear in a model's own words alone, the body of a good answer.
         """
         self.secrets: Final = [secret.encode() for secret in secrets]
         self.secrets_and_prompts: Final = [*self.secrets, *(prompt.encode() for prompt in prompts)]

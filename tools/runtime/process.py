@@ -13,7 +13,7 @@ _PATIENCE_S = 5.0  # from asking a program to end to ending it
 
 
 class Process:
-    """A program in a process group of its own, so that a signal reaches all of it."""
+    """A program in its own process group, so that a signal reaches all of it."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Process:
         return self._popen.pid
 
     def is_running(self) -> bool:
-        """Tell whether it has not ended yet."""
+        """Check whether it has not ended yet."""
         return self._popen.poll() is None
 
     def stop(self) -> None:

@@ -65,6 +65,6 @@ def start_wrangler(
 
 
 def _sets_hosts(folder: Path) -> bool:
-    """Tell whether somebody wants other hosts: what .dev.vars says would not count otherwise."""
+    """Check whether somebody wants other hosts: what .dev.vars says would not count otherwise."""
     file = folder / ".dev.vars"
     return file.exists() and "ALLOWED_HOSTS" in file.read_text("utf-8")

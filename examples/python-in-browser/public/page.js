@@ -78,7 +78,7 @@ run.onclick = () => {
 };
 
 stop.onclick = () => {
-  python.terminate(); // also amid a request, which Edgewise then ends
+  python.terminate(); // also during a request, which Edgewise then ends
   print({ text: "\nStopped.\n", isError: true });
   start();
   status.textContent = "Stopped; Python is loading again";

@@ -1,4 +1,4 @@
-/** What is no file of this app is Edgewise's: so page and endpoint have one origin. */
+/** Everything but this app's files is Edgewise's: so page and endpoint have one origin. */
 export default {
   fetch: (request, env) => env.TEXT.fetch(request),
 };

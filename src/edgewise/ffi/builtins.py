@@ -11,7 +11,7 @@ def builtin(place: str, name: str) -> Any:
     """
     Find a function, such as `JSON.parse`; `new` is that of a class.
 
-    It cannot stand in a module's global: that would be part of the Worker's snapshot.
+    It cannot be kept in a module's global: that would be part of the Worker's snapshot.
     """
     return getattr(getattr(js, place), name)
 

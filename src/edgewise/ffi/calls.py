@@ -36,7 +36,7 @@ class Entrypoint(WorkerEntrypoint):  # type: ignore[misc]  # the SDK has no type
 
 def _begin(entrypoint: Entrypoint, ctx: Any, _env: Any) -> None:
     """
-    Keep what tells of the caller.
+    Keep what describes the caller.
 
     Set on the finished class, where the SDK puts nothing around it: that would wrap the env, which
     is read elsewhere, and ctx.waitUntil, anew for each request.
@@ -81,7 +81,7 @@ def read_call(method: Method, arguments: Sequence[Any], entrypoint: Entrypoint) 
 
 
 def name_call(method: Method, arguments: Arguments, props: str) -> Call:
-    """Give a call its name and time; all else is exchange.Call's."""
+    """Give a call its name and time; the rest is exchange.Call's."""
     return Call(method, arguments, props, crypto.randomUUID(), time())
 
 

@@ -106,6 +106,6 @@ def create_task(
 
 
 def _enter(loop: Any) -> None:
-    """Note what loop runs: a call from JavaScript may be on a stack of its own."""
+    """Note what loop runs: a call from JavaScript may have its own stack."""
     if _get_running_loop() is not loop:
         _set_running_loop(loop)

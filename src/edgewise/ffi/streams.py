@@ -85,7 +85,7 @@ class Rewriting:
         """Let no exception out: it would end the stream as if it had been whole."""
         try:
             return rewrite(*arguments)
-        except Exception as error:  # noqa: BLE001 - the record tells where it comes from
+        except Exception as error:  # noqa: BLE001 - the record says where it comes from
             self._record = msgspec.structs.replace(self._record, fault=find_fault(error))
             assert self._rewriter is not None
             return self._rewriter.break_off()

@@ -109,7 +109,7 @@ def text_arguments(*texts: str | None) -> Arguments:
 @dataclass
 class ScriptedLimits:
     """
-    Rate limits that let everybody in, or nobody, or fail.
+    Rate limits that accept every request, or none, or fail.
 
     Attributes:
         is_within: What they answer.

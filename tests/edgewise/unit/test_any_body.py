@@ -71,7 +71,7 @@ async def _ask(cases: Iterable[Case]) -> int:
     for case in cases:
         request = request_of(case)
         platform = Platform(ScriptedAi([ANSWER]), ScriptedLimits(), ScriptedWeb(), perf_counter)
-        # Nothing is waited for, and what other processes take is none of the Worker's.
+        # Nothing is waited for, and what other processes take is not the Worker's.
         start = process_time()
         reply, _ = await handle(request, VARIABLES, platform)
         took_s = process_time() - start

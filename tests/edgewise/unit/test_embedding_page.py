@@ -24,7 +24,7 @@ def rows(heading: str) -> list[list[str]]:
 
 
 def words(cell: str) -> list[str]:
-    """What stands as code in a cell."""
+    """What is code in a cell."""
     return re.findall(r"`([^`]+)`", cell)
 
 

@@ -108,7 +108,7 @@ spaces = st.sampled_from(["", " ", "\n\t"])
 
 @st.composite
 def objects(draw: st.DrawFn, inner: st.SearchStrategy[str]) -> str:
-    """Word an object, in which a name may stand twice."""
+    """Word an object, in which a name may appear twice."""
     pairs = draw(st.lists(st.tuples(names, inner, spaces), max_size=4))
     fields = (f"{space}{json.dumps(name)}{space}:{space}{value}" for name, value, space in pairs)
     return f"{{{','.join(fields)}}}"

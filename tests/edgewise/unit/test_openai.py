@@ -75,7 +75,7 @@ def events(body: bytes | str) -> list[object]:
 
 
 def choices(told: list[object]) -> list[dict[str, Any]]:
-    """What stands in the first choice of each chunk: its delta or text, or its finish reason."""
+    """What is in the first choice of each chunk: its delta or text, or its finish reason."""
     found = []
     for chunk in told:
         if isinstance(chunk, dict) and chunk.get("choices"):

@@ -71,7 +71,7 @@ FIELDS: Mapping[str, tuple[Sequence[object], Sequence[object]]] = {
     "image": (([0, 255],), ("x",)),
     "unknown": (("x",), (DEEP,)),
 }
-# What OpenAI's bodies hold besides.
+# What else OpenAI's bodies hold.
 EXTRAS: Mapping[str, tuple[Sequence[object], Sequence[object]]] = {
     "model": (("@cf/a", "@cf/b"), ("@cf/unknown", None, 5)),
     "n": ((1, None), (2, 1.0, True)),
@@ -235,7 +235,7 @@ def _as_openai(body: Body, known: frozenset[str]) -> Body:
 
 
 def refusal_of(body: Body) -> EdgewiseError | None:
-    """Tell what we refuse a body with; None when we take it."""
+    """Find what we refuse a body with; None when we take it."""
     try:
         parse(json.dumps(body).encode(), None, SETTINGS)
     except EdgewiseError as error:
@@ -244,7 +244,7 @@ def refusal_of(body: Body) -> EdgewiseError | None:
 
 
 def value_at(body: object, path: str) -> object:
-    """Find what stands at a path; None when nothing does."""
+    """Find what is at a path; None when nothing does."""
     for step in re.findall(r"\w+", path):
         if isinstance(body, dict):
             body = body.get(step)
@@ -253,8 +253,8 @@ def value_at(body: object, path: str) -> object:
     return body
 
 
-# Why we refuse what a version of the schema lets pass: where, and what has to stand in the body and
-# there. docs/api.md tells of each.
+# Why we refuse what a version of the schema lets pass: where, and what has to be in the body and
+# there. docs/api.md describes each.
 Condition = Callable[[Body, object], bool]
 REASONS: Mapping[str, tuple[str, Condition]] = {
     "nested more than 64 levels deep": (

@@ -1,4 +1,4 @@
-"""The Worker as it is, and a path that tells how many rewriters are alive in it."""
+"""The Worker as it is, and a path that says how many rewriters are alive in it."""
 
 import gc
 from typing import Any

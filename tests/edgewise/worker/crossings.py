@@ -1,7 +1,7 @@
 """
 Counts how often a request crosses the border between Python and JavaScript: calls, values, awaits.
 
-workerd runs the real Worker on a bundle of its own, in which each function of Pyodide's glue counts
+workerd runs the real Worker on its own bundle, in which each function of Pyodide's glue counts
 its calls. No clock has a part in it, so the counts are the same every time.
 
 `.venv/bin/python -m tests.edgewise.worker.crossings` prints them, and those of each function.

@@ -89,7 +89,7 @@ async def call(asked: Mapping[str, Any], request: Any, env: Any) -> Any:
     """Call what is asked for, and tell what came of it."""
     arguments = [ODD[asked["odd"]]()] if "odd" in asked else asked.get("arguments", [])
     keywords = dict(asked.get("keywords", {}))
-    if "models" in asked:  # as a variable of wrangler.toml that is no text
+    if "models" in asked:  # as a variable of wrangler.toml that is not text
         keywords["settings"] = {"MODELS": JSON.parse(json.dumps(asked["models"]))}
     if asked["function"] == "mount":
         arguments = [request, *arguments]

@@ -1,4 +1,4 @@
-"""A Worker in JavaScript that calls Edgewise over service bindings, and what it tells of it."""
+"""A Worker in JavaScript that calls Edgewise over service bindings, and what it reports."""
 
 import json
 import re
@@ -36,7 +36,7 @@ _LIMITER = LIMITER.replace("{ key }) {", '{ key }) {\n    console.log("counts " 
     "  limit(", "  run() {\n    return {};\n  }\n  limit("
 )
 _PYTHON = re.compile(r"Traceback|Python|pyodide|wasm|\.py\b")
-# Bindings to the Worker, and what each says of its caller. UNNAMED says nothing.
+# Bindings to the Worker, and what each says about its caller. UNNAMED says nothing.
 _PROPS: Mapping[str, Mapping[str, object]] = {
     "SHOP": {"caller": "shop"},
     "BUSY": {"caller": "busy"},

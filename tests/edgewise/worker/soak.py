@@ -78,7 +78,7 @@ class Kind:
     Attributes:
         weight: How many of the mixture are of it.
         by: What holds the prompt.
-        asked: What is asked for besides.
+        asked: What else is asked for.
         content: Instead of all that.
         does: The name of a script.
         status: HTTP status of the answer.
@@ -274,7 +274,7 @@ def _inputs(kind: Kind, number: int) -> dict[str, object]:
 
 
 def _said(kind: Kind, number: int) -> str:
-    """Tell what the stand-in says to a request."""
+    """Find what the stand-in says to a request."""
     if kind.read is nothing_said:
         return ""
     asked = _inputs(kind, number) | {"raw": kind.asked.get("raw", False)}

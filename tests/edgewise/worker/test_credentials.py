@@ -141,7 +141,7 @@ async def ask_without_end(deployment: Deployment, bad: Bad) -> Answer:
 
 
 def _unsent(bad: Bad) -> str:
-    """What is said to who sent nothing: an empty `authorization` does not reach the Worker."""
+    """The challenge without credentials: an empty `authorization` does not reach the Worker."""
     return bad.challenge if any(bad.headers.values()) else NO_BEARER
 
 

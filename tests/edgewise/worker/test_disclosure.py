@@ -48,7 +48,7 @@ FAILURES: Sequence[Mapping[str, object]] = (
 
 
 class Asking:
-    """Shows keys and prompts wherever a caller can, each time under an id of its own."""
+    """Shows keys and prompts wherever a caller can, each time under another id."""
 
     def __init__(self, client: httpx.Client, worker: Worker) -> None:
         self.ids: set[str] = set()

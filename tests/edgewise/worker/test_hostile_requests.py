@@ -294,7 +294,7 @@ def test_name_of_this_machine_is_served(target: Deployment) -> None:
 
 
 def bodies() -> dict[str, bytes]:
-    """JSON that is none, or more than it seems."""
+    """JSON that is invalid, or more than it seems."""
     ask = b'{"model":"' + MODEL.encode() + b'","max_tokens":3,"prompt":"' + CANARY.encode() + b'"'
     turn = b'{"role":"user","content":"' + CANARY.encode() + b'"'
     say = b'{"model":"' + MODEL.encode() + b'","max_tokens":3,"messages":['

@@ -21,7 +21,7 @@ TOKENS = 1000
 async def read_at_once(url: str) -> list[str]:
     """Ask for all the streams together and read each to its end."""
     inputs = {"prompt": "Hello", "stream": True, "max_tokens": TOKENS}
-    # Each on a connection of its own.
+    # Each on its own connection.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
 
     async with httpx.AsyncClient(verify=False, limits=limits, timeout=120) as client:

@@ -24,7 +24,7 @@ TEXT = (
     "🦙 naïve\t\0\x1b end."
 )
 TOKENS = split(TEXT)
-CUT = 12  # tokens, amid the text
+CUT = 12  # tokens, in the middle of the text
 CALL = ToolCall("weather", {"city": "Zürich", "note": "data: [DONE]\n\n", "days": [1, 2]})
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"properties": {}}}}
 
@@ -132,7 +132,7 @@ def receive(client: httpx.Client, request: httpx.Request) -> tuple[httpx.Respons
 
 
 def sent(worker: Worker, client: httpx.Client) -> bytes:
-    """Tell what Workers AI sent, by asking once more for the same."""
+    """Find out what Workers AI sent, by asking once more for the same."""
     (received,) = worker.ai.received
     request = client.build_request(
         "POST",

@@ -143,7 +143,7 @@ def test_stop_text_stops_the_generation(client: httpx.Client, worker: Worker) ->
 
 @pytest.mark.thorough
 def test_slow_reader_holds_the_rewriting_back(client: httpx.Client, worker: Worker) -> None:
-    # One long text an event, so that what is rewritten is about as long as what came.
+    # One long text an event, so that what is rewritten is about as long as what was read.
     piece = b'data: {"response":"' + b"x" * 65_000 + b'"}\n\n'
     pieces = 64 * MEBIBYTE // len(piece)
     last_made = 0

@@ -689,12 +689,12 @@ def test_names_that_objects_have_anyway_are_names(host: Host) -> None:
     assert json.loads(bytes(received.inputs)) == {"prompt": "a", "max_tokens": 1}
 
 
-# What a stub says of itself, and workerd of a function that it holds.
+# What a stub says about itself, and workerd about a function that it holds.
 LOCAL = re.compile(r"function \w+\(\) \{ \[native code\] \}|\[object \w+\]|")
 
 
 def is_local(outcome: Outcome) -> bool:
-    """Tell whether an answer can have been made without us."""
+    """Check whether an answer can have been made without us."""
     match outcome:
         case Outcome(kind="Function" | "String", value=str(text)):
             return LOCAL.fullmatch(text) is not None

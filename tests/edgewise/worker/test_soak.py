@@ -1,5 +1,5 @@
 """
-Many requests of every kind at once: each gets its own answer, and nothing of them is left.
+Many requests of every kind at once: each gets its own answer, and they leave nothing behind.
 
 `make test` runs it briefly, `make soak` for long.
 """
@@ -99,7 +99,7 @@ def workers_ai(folder: Path) -> Iterator[str]:
 
 
 def make_worker(folder: Path) -> None:
-    """Make a copy of the Worker that tells what it holds."""
+    """Make a copy of the Worker that says what it holds."""
     copy_worker(folder)
     raise_limits(folder)
     store_keys(folder, KEYS)

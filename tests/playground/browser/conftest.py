@@ -95,7 +95,7 @@ def _with_another_model(config: str) -> str:
 
 @pytest.fixture(scope="session")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """A Worker that lets in anybody, and refuses wrong keys."""
+    """A Worker that needs no key, and refuses wrong ones."""
     settings = {"API_KEYS": API_KEYS, "ALLOW_ANONYMOUS": "true"}
     folder = tmp_path_factory.mktemp("playground")
     with deploy(folder, settings, edit=_with_another_model) as worker:

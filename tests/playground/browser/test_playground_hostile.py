@@ -1,4 +1,4 @@
-"""The playground among texts that would break out of their place, and answers that are none."""
+"""The playground among texts that would break out of their place, and invalid answers."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -38,7 +38,7 @@ HOSTILE = {
     "names": "__proto__ constructor toString",
 }
 ALL = "\n".join(HOSTILE.values())
-# What can stand in a header.
+# What a header can hold.
 ASCII = "<img src=/ran data-ran onerror=ran()>\"'`${ran()}</script>"
 LONG = "<b>x" * 50_000
 

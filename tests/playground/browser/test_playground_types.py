@@ -29,7 +29,7 @@ OPTIONS = {
 
 
 def check(folder: Path, *files: Path) -> list[str]:
-    """Tell what the compiler refuses."""
+    """List what the compiler refuses."""
     config = folder / "tsconfig.json"
     config.write_text(json.dumps({"compilerOptions": OPTIONS, "files": [*map(str, files)]}))
     compiler = prepare.EXAMPLES / "typescript" / "node_modules" / "typescript" / "bin" / "tsc"

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def make_with(python: object) -> "subprocess.CompletedProcess[str]":
-    """Run the check that stands before every command of the Makefile."""
+    """Run the check that runs before every command of the Makefile."""
     return subprocess.run(
         ["make", "--no-print-directory", "python", f"PYTHON={python}"],
         cwd=ROOT,

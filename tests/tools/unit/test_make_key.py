@@ -22,7 +22,7 @@ def make_key(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def entries(printed: str) -> list[str]:
-    """The entries name:key that stand in what is printed."""
+    """The entries name:key in what is printed."""
     return re.findall(r"[\w.-]+:ew_[\w-]{43}(?![\w-])", printed)
 
 

@@ -18,7 +18,7 @@ from tools.prepare import PrepareError, Shell, Step, check_versions, run_steps
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
-    """A shell in a folder of its own."""
+    """A shell in its own folder."""
     return Shell(tmp_path / "step.log", tmp_path)
 
 

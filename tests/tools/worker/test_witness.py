@@ -77,7 +77,7 @@ DISCLOSING = {
 
 
 def told_of(*answers: Sequence[bytes]) -> list[str]:
-    """What a witness tells of answers on one connection, each in pieces."""
+    """What a witness says about answers on one connection, each in pieces."""
     witness = Witness([KEY], [PROMPT])
     connection = witness.watch()
     for pieces in answers:

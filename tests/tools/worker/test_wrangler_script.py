@@ -10,7 +10,7 @@ SCRIPT = prepare.ROOT / "tools" / "wrangler"
 
 
 def run(script: Path, folder: Path) -> "subprocess.CompletedProcess[str]":
-    """Ask for the version, from a folder that is none of ours."""
+    """Ask for the version, from a folder that is not ours."""
     return subprocess.run(
         [str(script), "--version"], cwd=folder, env=environment(), capture_output=True, text=True
     )

@@ -32,9 +32,9 @@ class Completion:
         text: Empty beside tool calls.
         model: The id that ran.
         usage: None when Workers AI did not count.
-        finish_reason: `stop`, `length`, `tool_calls` or `content_filter`; None when there is
-            nothing to tell by.
-        truncated: Whether the text was cut at max_tokens; None when there is nothing to tell by.
+        finish_reason: `stop`, `length`, `tool_calls` or `content_filter`; None when it
+            cannot be determined.
+        truncated: Whether the text was cut at max_tokens; None when it cannot be determined.
         max_tokens: The limit that it ran under, in tokens; None when nobody says.
         request_id: The request's name in the log of the Worker.
         reasoning: What the model thought before it spoke; empty when it does not tell.
@@ -74,7 +74,7 @@ def find_ending(
     reason: str | None, usage: Usage | None, max_tokens: int | None, *, called: bool
 ) -> tuple[str | None, bool | None]:
     """
-    Tell why an answer ended.
+    Find out why an answer ended.
 
     Args:
         reason: As it came; Workers AI's own streams have none.
@@ -82,8 +82,8 @@ def find_ending(
         called: Whether it holds tool calls.
 
     Returns:
-        The finish reason, and whether the text was cut at the limit; None when there is nothing to
-        tell by.
+        The finish reason, and whether the text was cut at the limit; None for what cannot be
+        determined.
     """
     used = usage.completion_tokens if usage else None
     known = _REASONS.get(reason or "")
@@ -101,7 +101,7 @@ def read_models(document: object) -> list[Model]:
     Read the catalogue.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not a list of models.
     """
     data = document.get("data") if isinstance(document, dict) else None
     if not isinstance(data, list):

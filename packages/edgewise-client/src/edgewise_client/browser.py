@@ -19,7 +19,7 @@ def enter_browser() -> Failures | None:
     Make urllib work where this is a page.
 
     Returns:
-        What urllib raises there when no answer comes; None where this is no page.
+        What urllib raises there when no answer comes; None where this is not a page.
 
     Raises:
         EdgewiseError: The package for it is not installed.

@@ -38,7 +38,7 @@ class Client:
         Args:
             base_url: Where the Worker is, such as `https://edgewise.example.com`, with the path
                 that it is served below, if there is one.
-            key: None where the deployment lets anybody in.
+            key: None where the deployment asks for none.
             timeout: Seconds that may pass without a byte of an answer, at most 86,400; None for
                 any number.
             model: For requests that name none; by default the deployment's first one.

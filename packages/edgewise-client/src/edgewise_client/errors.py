@@ -39,7 +39,7 @@ class ConnectionFailed(EdgewiseError):
 
 class StreamBroken(EdgewiseError):
     """
-    A stream did not come to its end. The text so far is not the whole one.
+    A stream did not come to its end. The text so far is incomplete.
 
     Attributes:
         upstream_code: Workers AI's own code, where the stream held one.
@@ -54,7 +54,7 @@ class StreamBroken(EdgewiseError):
 
 class ApiError(EdgewiseError):
     """
-    An answer that is none of a model: mostly a refusal, see docs/errors.md.
+    An answer that is not a model's: mostly a refusal, see docs/errors.md.
 
     Attributes:
         status: HTTP status.
@@ -164,7 +164,7 @@ def _read_object(body: bytes) -> dict[str, object]:
 
 
 def _describe(status: int, headers: Mapping[str, str]) -> str:
-    """Say what came in place of one of Edgewise's errors."""
+    """Describe what was received in place of one of Edgewise's errors."""
     if 300 <= status < 400:
         return (
             "the server redirects, which is not followed, for the key is for nobody else:"

@@ -63,7 +63,7 @@ class EventReader:
 
         Returns:
             The event that it left without its empty line, if there is one. By the standard it is
-            thrown away: that is for who asks to decide.
+            thrown away: that is for the caller to decide.
         """
         line = self._rest + self._decoder.decode(b"", final=True)
         self._rest = ""

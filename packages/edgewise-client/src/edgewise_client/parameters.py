@@ -61,7 +61,8 @@ def word_body(
 
     Raises:
         TypeError: An argument is of the wrong type, or no JSON.
-        ValueError: Arguments do not go together, a number is none, or text is no Unicode.
+        ValueError: Arguments do not go together, a number is not finite, or text is not
+            Unicode.
     """
     _expect("raw", raw, "True or False", lambda value: isinstance(value, bool))
     if isinstance(asked, str):

@@ -66,7 +66,7 @@ class Stream:
 
     @property
     def text(self) -> str:
-        """What came so far."""
+        """The text so far."""
         return "".join(self._text)
 
     @property
@@ -220,7 +220,7 @@ class Stream:
         """
         Say some text.
 
-        A character may come in two halves, as JavaScript has them: each in a frame of its own.
+        A character may come in two halves, as JavaScript has them: each in its own frame.
         """
         text, self._half = self._half + text, ""
         if text and "\ud800" <= text[-1] <= "\udbff" and not is_last:

@@ -158,7 +158,7 @@ def _read_timeout(timeout: float | None) -> float | None:
 
 
 def _is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine, where no proxy leads."""
+    """Check whether a host is this machine, where no proxy leads."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

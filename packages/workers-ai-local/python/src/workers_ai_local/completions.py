@@ -8,7 +8,7 @@ import msgspec
 
 from .speech import BrokeOff, Calls, End, Event, FinishReason, ToolCall, Usage, count_calls
 
-_LONGEST_QUOTE = 300  # characters of what the server says of an error
+_LONGEST_QUOTE = 300  # characters of what the server says about an error
 _REASONS: dict[str, FinishReason] = {"length": "length", "tool_calls": "tool_calls"}
 
 

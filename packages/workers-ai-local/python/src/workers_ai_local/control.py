@@ -1,4 +1,4 @@
-"""The control API: says what requests get, and tells what came in."""
+"""The control API: says what requests get, and lists those that arrived."""
 
 import msgspec
 from starlette.exceptions import HTTPException

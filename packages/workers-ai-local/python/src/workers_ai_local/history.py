@@ -26,7 +26,7 @@ class Asked:
 
     Attributes:
         inputs: JSON.
-        options: JSON: what `run` was given besides, `gateway` among it.
+        options: JSON: what else `run` was given, `gateway` among it.
         test: Whose scripts it meets.
         headers: Those that the caller set.
         wrong: Why it is refused, when the body cannot be read; the inputs are its text then.
@@ -59,7 +59,7 @@ class Received(msgspec.Struct):
     Attributes:
         number: Counted from 1.
         at: Seconds since 1970.
-        inputs: As they were sent; text, if they were no JSON.
+        inputs: As they were sent; text, if they were not JSON.
         replied: "script" and its number, "engine", "stand-in", or "error".
         code: Of the error.
     """

@@ -27,7 +27,7 @@ def make_instance(schema: object, chance: random.Random) -> object:
         schema: A bare JSON Schema with `type`, `properties`, `enum` or `const` at every level.
 
     Raises:
-        Unmet: It unites types, refers to another place, asks for a pattern, or is no schema.
+        Unmet: It unites types, refers to another place, asks for a pattern, or is not a schema.
     """
     try:
         return _Maker(chance).make(schema)

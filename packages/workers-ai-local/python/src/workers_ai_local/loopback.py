@@ -44,7 +44,7 @@ class LocalOnly:
 
 
 def is_loopback(url: str) -> bool:
-    """Tell whether a URL's host is a name of this machine's loopback."""
+    """Check whether a URL's host is a name of this machine's loopback."""
     try:
         host = urlsplit(url).hostname
     except ValueError:

@@ -22,7 +22,7 @@ _ACCOUNT = "/client/v4/accounts/{account}/ai"
 
 
 class Body(msgspec.Struct, frozen=True):
-    """What stands in a body beside the inputs."""
+    """What a body holds beside the inputs."""
 
     options: msgspec.Raw = NO_OPTIONS
 

@@ -192,7 +192,7 @@ class Script:
     is_standing: bool = False
 
     def matches(self, test: str | None, model: str, prompt: str) -> bool:
-        """Tell whether a request gets it."""
+        """Check whether a request gets it."""
         is_for_test = self.test == test or (self.is_standing and self.test is None)
         is_for_model = self.model is None or self.model == model
         return is_for_test and is_for_model and (self.contains is None or self.contains in prompt)

@@ -1,4 +1,4 @@
-"""What stands behind both surfaces, the binding's and REST's: one request in, one answer out."""
+"""What is behind both surfaces, the binding's and REST's: one request in, one answer out."""
 
 import asyncio
 import contextlib
@@ -168,7 +168,7 @@ _NOTHING = Reply()
 
 def made_up_tokens(model: str, document: bytes) -> Sequence[str]:
     """
-    Tell which tokens an unscripted request is answered with where there is no engine.
+    Make up the tokens that an unscripted request is answered with where there is no engine.
 
     Args:
         model: Its id, one of the catalogue.
@@ -206,7 +206,7 @@ async def _whole(
     Word an answer that is not streamed.
 
     Raises:
-        Refused: 3043, the engine broke off; 5024, JSON mode was asked for and this is no JSON.
+        Refused: 3043, the engine broke off; 5024, JSON mode was asked for and this is not JSON.
     """
     async with contextlib.aclosing(speech):
         try:

@@ -63,7 +63,7 @@ def _choose_tool(inputs: Inputs, prompt: Prompt) -> Tool | None:
     """
     Choose the tool to call, as a model might.
 
-    The one that `tool_choice` demands, else the first of whose name a word stands in the prompt.
+    The one that `tool_choice` demands, else the first one with a word of its name in the prompt.
     A tool's result is answered with text.
     """
     if not inputs.messages or inputs.messages[-1].role == "tool":

@@ -21,7 +21,7 @@ _PER_PAGE = 100
 
 
 class Page(msgspec.Struct):
-    """Where a list stands in a longer one."""
+    """Where a list is in a longer one."""
 
     count: int
     page: int
@@ -117,7 +117,7 @@ def search_models(workers_ai: WorkersAi, query: Mapping[str, str]) -> SearchResu
         query: `search` and `author`, parts of the id; `task`; `page` from 1; `per_page`.
 
     Raises:
-        Refused: 5006, a number is none.
+        Refused: 5006, a number is invalid.
     """
     page, per_page = _read_number(query, "page", 1), _read_number(query, "per_page", _PER_PAGE)
     parts = [query.get("search", "").lower(), query.get("author", "").lower()]
