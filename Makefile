@@ -88,6 +88,7 @@ check: prepare-tools ## look at format, lint, types and prose
 	.venv/bin/ruff format --check $(PATHS) examples
 	.venv/bin/ruff check $(PATHS) examples
 	.venv/bin/codespell
+	$(IN_VENV) -m tools.prose
 	.venv/bin/mypy $(PATHS)
 
 format: prepare-tools ## mend format and lint
