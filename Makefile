@@ -7,7 +7,8 @@ PATHS := src packages tools tests bench
 .DEFAULT_GOAL := help
 
 .PHONY: help dev example key access test test-all test-rest test-unit test-worker test-browser \
-  test-clients soak check bench format deploy lock python prepare prepare-bench prepare-tools
+  test-clients test-edgewise test-others \
+  soak check bench format deploy lock python prepare prepare-bench prepare-tools
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-22s%s\n", $$1, $$2}'
@@ -33,22 +34,23 @@ PYTEST = $(IN_VENV) -m pytest --part $(PART) $(if $(K),-k '$(K)')
 UNIT_STEPS := tools npm
 WORKER_STEPS := tools npm vendor runtime reference
 BROWSER_STEPS := $(WORKER_STEPS) playwright
+OTHERS := tests/client/worker tests/tools/worker tests/workers_ai_local/worker
 # What the rest needs besides.
 UNIT_MORE := typescript
 WORKER_MORE := engine typescript python-binding python-mounted
 BROWSER_MORE := typescript python-in-browser
 CLIENTS_MORE := clients
 
-# They mostly wait for servers, so two tiers run at a time. make 3.81, which macOS has, mixes their
-# lines.
-TIERS := test-worker test-browser test-unit test-clients
+# They mostly wait for servers, so two kinds run at a time, the longest first. make 3.81, which macOS
+# has, mixes their lines.
+KINDS := test-edgewise test-others test-unit test-browser test-clients
 TWO_AT_A_TIME = $(MAKE) --no-print-directory --jobs=2 --keep-going \
   $(if $(filter output-sync,$(.FEATURES)),--output-sync=line)
 
 test: python ## run what matters most of every kind of test: five minutes at most
 	@$(SETUP) $(BROWSER_STEPS)
 	@echo "Two kinds of tests run at a time, some minutes in all; each tells when it has ended."
-	@$(TWO_AT_A_TIME) $(TIERS)
+	@$(TWO_AT_A_TIME) $(KINDS)
 
 test-all: ## run every test: half an hour
 	@$(MAKE) --no-print-directory test
@@ -56,7 +58,7 @@ test-all: ## run every test: half an hour
 
 test-rest: python ## run what `make test` leaves out
 	@$(SETUP) $(BROWSER_STEPS) $(WORKER_MORE) $(BROWSER_MORE) $(CLIENTS_MORE)
-	@$(TWO_AT_A_TIME) PART=rest $(TIERS)
+	@$(TWO_AT_A_TIME) PART=rest $(KINDS)
 
 test-unit: python ## run the tests of Python alone; TESTS=path or K=word chooses
 	@$(SETUP) $(UNIT_STEPS) $(if $(filter quick,$(PART)),,$(UNIT_MORE))
@@ -70,6 +72,11 @@ endif
 test-worker: python ## run the tests of the real Worker in workerd; TESTS, K
 	@$(SETUP) $(WORKER_STEPS) $(if $(filter quick,$(PART)),,$(WORKER_MORE))
 	$(PYTEST) $(or $(TESTS),tests/*/worker)
+
+# Half of them each.
+test-edgewise test-others: python
+	@$(SETUP) $(WORKER_STEPS) $(if $(filter quick,$(PART)),,$(WORKER_MORE))
+	$(PYTEST) $(if $(filter test-edgewise,$@),tests/edgewise/worker,$(OTHERS))
 
 test-browser: python ## run the tests of the pages in Chromium; TESTS, K
 	@$(SETUP) $(BROWSER_STEPS) $(if $(filter quick,$(PART)),,$(BROWSER_MORE))

@@ -213,3 +213,29 @@ def test_product_imports_no_other_s_modules(folder: str) -> None:
             of_tests = {module for module in ours if module.startswith("tests.")}
             mine = (folder.replace("/", "."), "tests.harness")
             assert all(module.startswith(mine) for module in of_tests), file
+
+
+def pages() -> list[str]:
+    """The pages that git knows, by their paths."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+    return [page for page in listed.splitlines() if (ROOT / page).exists()]
+
+
+@pytest.mark.parametrize("page", pages())
+def test_links_of_a_page_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text)
+
+    broken = [
+        link
+        for link in links
+        if "://" not in link and not (ROOT / page).parent.joinpath(link).exists()
+    ]
+
+    assert broken == []
