@@ -14,7 +14,10 @@ from edgewise import rpc as calls
 from edgewise.endings import FinishReason, Usage
 from edgewise.errors import MEANINGS, UNKNOWN, EdgewiseError
 from edgewise.replies import CompletionBody
+from tests.harness.typescript import COMPILER, needs_typescript
 from tools import prepare
+
+pytestmark = [needs_typescript, pytest.mark.thorough]
 
 TYPES = prepare.ROOT / "types" / "edgewise.d.ts"
 USES = Path(__file__).parent / "types"
@@ -72,9 +75,8 @@ def compile_with(config: Path) -> dict[tuple[str, int], str]:
     Returns:
         What it refuses: file name and line to the error's number.
     """
-    compiler = EXAMPLE / "node_modules" / "typescript" / "bin" / "tsc"
     result = subprocess.run(
-        [prepare.node(), compiler, "--project", config, "--pretty", "false"],
+        [prepare.node(), COMPILER, "--project", config, "--pretty", "false"],
         stdout=subprocess.PIPE,
         text=True,
     )

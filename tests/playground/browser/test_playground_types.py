@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.typescript import COMPILER, needs_typescript
 from tools import prepare
 
 MODULES = prepare.ROOT / "public" / "playground"
@@ -32,17 +33,18 @@ def check(folder: Path, *files: Path) -> list[str]:
     """List what the compiler refuses."""
     config = folder / "tsconfig.json"
     config.write_text(json.dumps({"compilerOptions": OPTIONS, "files": [*map(str, files)]}))
-    compiler = prepare.EXAMPLES / "typescript" / "node_modules" / "typescript" / "bin" / "tsc"
-    command = [str(prepare.node()), str(compiler), "--project", str(config), "--pretty", "false"]
+    command = [str(prepare.node()), str(COMPILER), "--project", str(config), "--pretty", "false"]
     result = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     return result.stdout.splitlines()
 
 
+@needs_typescript
 @pytest.mark.thorough
 def test_modules_are_typed(tmp_path: Path) -> None:
     assert check(tmp_path, *sorted(MODULES.glob("*.js"))) == []
 
 
+@needs_typescript
 @pytest.mark.thorough
 def test_compiler_sees_what_is_wrong_in_a_module(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.js"
