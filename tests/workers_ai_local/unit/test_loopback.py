@@ -86,6 +86,7 @@ def test_server_for_other_machines_checks_no_host() -> None:
         ("GET", "/run", 405, "GET /run: this server has no such route"),
         ("POST", "/to-everything/markdown/transformer", 404, "this server has no such route"),
         ("POST", "/_local/nothing", 404, "this server has no such route"),
+        ("POST", "/_local/replies/", 404, "this server has no such route"),
     ],
 )
 def test_what_is_not_there_says_so(method: str, path: str, status: int, message: str) -> None:
