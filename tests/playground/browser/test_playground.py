@@ -491,6 +491,22 @@ def test_wait_until_midnight_is_told_in_hours_or_minutes(playground: Playground)
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(170, "in 3 min"), (7_130, "in 119 min"), (7_199, "in 2 h 0 min")]
+)
+def test_wait_is_told_as_the_api_gives_it(playground: Playground, seconds: int, told: str) -> None:
+    error = {"error": {"code": "allocation_used_up", "message": "It is used up."}}
+    headers = {"retry-after": str(seconds), "x-should-retry": "false"}
+    playground.page.route(
+        "**/run", lambda route: route.fulfill(status=429, headers=headers, json=error)
+    )
+
+    playground.say("Hello")
+
+    expect(playground.page.locator(".countdown")).to_have_text(told)
+
+
+@pytest.mark.thorough
 def test_error_of_the_api_marks_the_field_that_it_names(playground: Playground) -> None:
     playground.say("x" * 140_000)
 
