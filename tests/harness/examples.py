@@ -15,12 +15,12 @@ import httpx
 import pytest
 
 from tests.harness.pages import commands_of, is_as_shown
-from tests.harness.processes import descendants, is_running, wait_until
+from tests.harness.processes import is_running, wait_until
 from tests.harness.relay import relay
 from tests.harness.servers import endless, serve
 from tests.harness.witness import CANARY, Witness
 from tools import prepare
-from tools.runtime.process import Server
+from tools.runtime.process import Server, descendants
 from workers_ai_local import Scripted, WorkersAi
 
 FAST = "@cf/meta/llama-3.1-8b-instruct-fast"

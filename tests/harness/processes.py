@@ -5,6 +5,8 @@ import subprocess
 import time
 from collections.abc import Callable
 
+from tools.runtime.process import descendants
+
 _PATIENCE_S = 60.0
 _POLL_S = 0.01
 
@@ -25,29 +27,6 @@ def wait_until(is_so: Callable[[], bool], seconds: float = _PATIENCE_S) -> None:
 def workerd_of(wrangler: int) -> list[int]:
     """The ids of a wrangler's workerd processes."""
     return [pid for pid, command in descendants(wrangler).items() if "workerd" in command]
-
-
-def descendants(pid: int) -> dict[int, str]:
-    """The processes that a process has started, and those that they have: id to command."""
-    listing = subprocess.run(
-        ["ps", "-A", "-ww", "-o", "pid=,ppid=,command="],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    ).stdout
-    processes = [line.split(maxsplit=2) for line in listing.splitlines()]
-    found = {pid: ""}
-    for _ in processes:
-        children = {
-            int(own): " ".join(command)
-            for own, parent, *command in processes
-            if int(parent) in found and int(own) not in found
-        }
-        if not children:
-            break
-        found |= children
-    del found[pid]
-    return found
 
 
 def is_running(pid: int) -> bool:

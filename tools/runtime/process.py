@@ -141,3 +141,26 @@ class Server:
         self.ready = self._pattern.search(line)
         if self.ready:
             self._on_ready()
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """The processes that a process has started, and those that they have: id to command."""
+    listing = subprocess.run(
+        ["ps", "-A", "-ww", "-o", "pid=,ppid=,command="],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+    processes = [line.split(maxsplit=2) for line in listing.splitlines()]
+    found = {pid: ""}
+    for _ in processes:
+        children = {
+            int(own): " ".join(command)
+            for own, parent, *command in processes
+            if int(parent) in found and int(own) not in found
+        }
+        if not children:
+            break
+        found |= children
+    del found[pid]
+    return found

@@ -17,8 +17,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from tests.harness.processes import descendants, is_running, wait_until
+from tests.harness.processes import is_running, wait_until
 from tools import prepare
+from tools.runtime.process import descendants
 
 _DAY_S = 86_400
 

@@ -13,9 +13,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.harness.processes import descendants, is_running, wait_until
+from tests.harness.processes import is_running, wait_until
 from tests.harness.servers import ollama, serve
 from tools import prepare
+from tools.runtime.process import descendants
 from tools.runtime.wrangler import start_wrangler
 from workers_ai_local import WorkersAi
 
