@@ -1,9 +1,10 @@
 """
 Measures Edgewise beside other Workers: `python -m bench.performance`, some minutes on two cores.
 
-The figures go into docs/performance/results.json, and from there into docs/performance.md.
+It writes a page with the figures into .build/bench or, with PUBLISH=1, docs/performance.md.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from bench import report
 from bench.cases import CASES, BenchError
 from bench.contenders import contenders
 from bench.measure import Notes, measure_cold_starts, measure_load
+from bench.places import read_place
 from bench.results import Results, keep, machine, versions
 from tools import prepare
 from tools.runtime.wrangler import environment
@@ -24,6 +26,7 @@ from tools.runtime.wrangler import environment
 
 def main() -> int:
     """Measure, and write it down."""
+    place = read_place(os.environ)
     began = time.monotonic()
     notes = Notes()
     try:
@@ -40,12 +43,9 @@ def main() -> int:
         cases={case.name: case for case in CASES},
         figures=notes.figures,
     )
-    keep(results)
-    report.write(results)
-    print(
-        f"{time.monotonic() - began:5.0f} s  {report.PAGE.relative_to(prepare.ROOT)} is written\n"
-    )
-    print(report.word_targets(results))
+    keep(results, place.results)
+    report.write(results, place)
+    print(f"\n{report.word_targets(results)}\n\n{place.describe()}")
     return 0
 
 

@@ -1,21 +1,27 @@
-"""Words the results as tables and plots: `python -m bench.report` does it anew from the file."""
+"""
+Words the results as tables and plots: `python -m bench.report` does it anew from the file.
 
+With PUBLISH=1 these are the results and the page in docs.
+"""
+
+import os
 import re
 import statistics
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from bench.cases import ENTRANTS
 from bench.cold_start import STARTS
+from bench.places import PUBLISHED, Place, read_place
 from bench.plots import Bar, Line, bars, lines
 from bench.plots import word as word_figure
-from bench.results import FILE, FOLDER, Results, recall
+from bench.results import Results, recall
 from bench.targets import Target, targets
-from tools import prepare
 
-PAGE = prepare.ROOT / "docs" / "performance.md"
-BEGIN, END = "<!-- figures: make bench writes what is between these -->", "<!-- /figures -->"
+BEGIN = "<!-- figures: make bench PUBLISH=1 writes what is between these -->"
+END = "<!-- /figures -->"
+_NEW_PAGE = f"# Performance\n\n{BEGIN}\n{END}\n"
+# Beside the page, wherever that is.
+_FOLDER, _RESULTS = PUBLISHED.folder.name, PUBLISHED.results.name
 NAMES = {
     "edgewise": "Edgewise, native",
     "edgewise-rest": "Edgewise, REST",
@@ -37,13 +43,15 @@ _STARTS = {
 }
 
 
-def write(results: Results, page: Path = PAGE, folder: Path = FOLDER) -> None:
+def write(results: Results, place: Place) -> None:
     """Write the plots, and the tables between the marks of the page; the rest of it stays."""
+    place.folder.mkdir(parents=True, exist_ok=True)
     for name, plot in plots(results).items():
-        (folder / f"{name}.svg").write_text(plot, "utf-8")
-    before, _, rest = page.read_text("utf-8").partition(BEGIN)
+        (place.folder / f"{name}.svg").write_text(plot, "utf-8")
+    text = place.page.read_text("utf-8") if place.page.exists() else _NEW_PAGE
+    before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n\n{word_page(results)}\n{END}{after}", "utf-8")
+    place.page.write_text(f"{before}{BEGIN}\n\n{word_page(results)}\n{END}{after}", "utf-8")
 
 
 def word_page(results: Results) -> str:
@@ -54,7 +62,7 @@ def word_page(results: Results) -> str:
         f" {machine['memory']}, {machine['system']};"
         f" {', '.join(f'{name} {version}' for name, version in results.versions.items())}.",
         "Each figure is the median of the rounds, and behind it stand the least and the most of"
-        f" them; [{FILE.name}]({FOLDER.name}/{FILE.name}) has them all. What is told for a second"
+        f" them; [{_RESULTS}]({_FOLDER}/{_RESULTS}) has them all. What is told for a second"
         " moves most, and stands alone.",
         "## Targets",
         _table(
@@ -303,7 +311,7 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _image(name: str, text: str) -> str:
-    return f"![{text}]({FOLDER.name}/{name}.svg)"
+    return f"![{text}]({_FOLDER}/{name}.svg)"
 
 
 def _middle(figures: Sequence[float]) -> str:
@@ -332,5 +340,5 @@ def _met(target: Target) -> str:
 
 
 if __name__ == "__main__":
-    write(recall())
-    sys.exit(0)
+    place = read_place(os.environ)
+    write(recall(place.results), place)

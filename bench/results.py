@@ -12,9 +12,6 @@ import msgspec
 from bench.cases import Case
 from tools import prepare
 
-FOLDER = prepare.ROOT / "docs" / "performance"
-FILE = FOLDER / "results.json"
-
 _NPM = ("workerd", "pyodide")
 _PYPI = ("msgspec", "workers-runtime-sdk", "fastapi", "pydantic")
 
@@ -47,7 +44,7 @@ class Results(msgspec.Struct):
         return statistics.median(self.of(case, entrant, quantity))
 
 
-def keep(results: Results, file: Path = FILE) -> None:
+def keep(results: Results, file: Path) -> None:
     """Write results, the rounds of a quantity on one line."""
     file.parent.mkdir(parents=True, exist_ok=True)
     text = msgspec.json.format(msgspec.json.encode(results), indent=1).decode()
@@ -55,7 +52,7 @@ def keep(results: Results, file: Path = FILE) -> None:
     file.write_text(text + "\n", "utf-8")
 
 
-def recall(file: Path = FILE) -> Results:
+def recall(file: Path) -> Results:
     """Read results."""
     return msgspec.json.decode(file.read_bytes(), type=Results)
 

@@ -16,10 +16,12 @@ import pytest
 from bench.cases import CASES, ENTRANTS, BenchError, Case, check, word
 from bench.load import Answer, ask, cpu_seconds, word_request
 from bench.measure import COLD_ROUNDS, Running, in_turn, measure
+from bench.places import OWN, PUBLISHED, Place, read_place
 from bench.plots import COLOURS, Bar, Line, bars, lines
 from bench.report import BEGIN, END, NAMES, plots, word_page, word_targets, write
 from bench.results import Results, keep, recall
 from bench.targets import Target, targets
+from tools import prepare
 
 SVG = "{http://www.w3.org/2000/svg}"
 JSON_CASE = Case("json", ["edgewise"], 1)
@@ -207,13 +209,43 @@ def test_results_come_back_from_their_file(tmp_path: Path) -> None:
 def test_page_keeps_what_stands_around_the_figures(tmp_path: Path) -> None:
     page = tmp_path / "performance.md"
     page.write_text(f"before\n{BEGIN}\nof last year\n{END}\nafter\n")
-    write(results(), page, tmp_path)
+    write(results(), Place(page))
     once = page.read_text()
-    write(results(), page, tmp_path)
+    write(results(), Place(page))
 
     assert once.startswith("before\n") and once.endswith("\nafter\n")
     assert "of last year" not in once
     assert page.read_text() == once
+
+
+def test_page_that_is_not_there_yet_is_made_with_all_that_it_links_to(tmp_path: Path) -> None:
+    place = Place(tmp_path / "new" / "performance.md")
+    keep(results(), place.results)
+    write(results(), place)
+    links = re.findall(r"\]\((.*?)\)", place.page.read_text())
+
+    assert len(links) > 5
+    assert all((place.page.parent / link).is_file() for link in links), links
+
+
+@pytest.mark.parametrize(
+    ("variables", "place"),
+    [({}, OWN), ({"PUBLISH": ""}, OWN), ({"PUBLISH": "0"}, OWN), ({"PUBLISH": "1"}, PUBLISHED)],
+    ids=["left out", "empty", "0", "1"],
+)
+def test_results_go_where_git_does_not_look_unless_they_are_published(
+    variables: dict[str, str], place: Place
+) -> None:
+    assert read_place(variables) == place
+
+
+def test_terminal_is_told_where_the_results_are() -> None:
+    assert OWN.page.is_relative_to(prepare.BUILD)
+    assert OWN.describe() == (
+        "Written: .build/bench/performance.md,"
+        " and .build/bench/performance/ with its plots and results.json"
+    )
+    assert PUBLISHED.describe().startswith("Written: docs/performance.md, and docs/performance/")
 
 
 def test_every_row_of_a_table_has_the_columns_of_its_head() -> None:
