@@ -105,9 +105,9 @@ format: prepare-tools ## mend format and lint
 # Figures, not tests: ratios measured in one run, ten minutes at most. The last one writes a page
 # into .build/bench; with PUBLISH=1 that in docs, which git tracks.
 bench: prepare-bench ## measure: ten minutes; PUBLISH=1 writes docs/performance.md
-	$(IN_VENV) -m bench.local_streams
-	$(IN_VENV) -m bench.rpc
-	$(IN_VENV) -m bench.performance
+	$(IN_VENV) -m bench local_streams
+	$(IN_VENV) -m bench rpc
+	$(IN_VENV) -m bench performance
 
 deploy: prepare ## deploy to Cloudflare
 	@tools/wrangler deploy --env=""

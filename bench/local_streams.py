@@ -134,7 +134,3 @@ def measure(servers: Mapping[str, Server]) -> dict[str, object]:
         "processor time, ours over bare": round(ours / bare, 2),
         "frames a second of one core": round(1e6 / ours),
     }
-
-
-if __name__ == "__main__":
-    sys.exit(main())

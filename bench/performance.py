@@ -1,5 +1,5 @@
 """
-Measures Edgewise beside other Workers: `python -m bench.performance`, some minutes on two cores.
+Measures Edgewise beside other Workers: `python -m bench performance`, some minutes on two cores.
 
 It writes a page with the figures into .build/bench or, with PUBLISH=1, docs/performance.md.
 """
@@ -17,6 +17,7 @@ from pathlib import Path
 from bench import report
 from bench.cases import CASES, BenchError
 from bench.contenders import contenders
+from bench.interrupts import uninterrupted
 from bench.measure import Notes, measure_cold_starts, measure_load
 from bench.places import read_place
 from bench.results import Results, keep, machine, versions
@@ -43,9 +44,10 @@ def main() -> int:
         cases={case.name: case for case in CASES},
         figures=notes.figures,
     )
-    keep(results, place.results)
-    report.write(results, place)
-    print(f"\n{report.word_targets(results)}\n\n{place.describe()}")
+    with uninterrupted():
+        keep(results, place.results)
+        report.write(results, place)
+        print(f"\n{report.word_targets(results)}\n\n{place.describe()}", flush=True)
     return 0
 
 
@@ -77,7 +79,3 @@ def read_upload(folder: Path) -> float:
     if not found:
         raise BenchError(f"wrangler told no size of the upload:\n{told}")
     return float(found[1])
-
-
-if __name__ == "__main__":
-    sys.exit(main())

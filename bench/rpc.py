@@ -7,7 +7,6 @@ of the package. Both are over the real Ai class and a model that answers at once
 
 import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -244,7 +243,3 @@ def write_config(folder: Path) -> Path:
     config = folder / "config.capnp"
     config.write_text(_CONFIG + "".join(workers), "utf-8")
     return config
-
-
-if __name__ == "__main__":
-    sys.exit(main())

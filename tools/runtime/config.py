@@ -184,8 +184,13 @@ def serving(
     reading, writing = os.pipe()
     with os.fdopen(reading) as control:
         with os.fdopen(writing, "w"):
+            # An interrupt of a terminal is for us, who end it, and not for workerd beside us.
             process = subprocess.Popen(
-                command(file, writing), pass_fds=[writing], stdout=subprocess.PIPE, encoding="utf-8"
+                command(file, writing),
+                pass_fds=[writing],
+                stdout=subprocess.PIPE,
+                encoding="utf-8",
+                start_new_session=True,
             )
         reader = threading.Thread(target=_read_lines, args=[process, on_line])
         reader.start()

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import socketserver
 import threading
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from bench.cases import CASES, ENTRANTS, BenchError, Case, check, word
+from bench.interrupts import uninterrupted
 from bench.load import Answer, ask, cpu_seconds, word_request
 from bench.measure import COLD_ROUNDS, Running, in_turn, measure
 from bench.places import OWN, PUBLISHED, Place, read_place
@@ -246,6 +248,15 @@ def test_terminal_is_told_where_the_results_are() -> None:
         " and .build/bench/performance/ with its plots and results.json"
     )
     assert PUBLISHED.describe().startswith("Written: docs/performance.md, and docs/performance/")
+
+
+def test_interrupt_waits_for_what_is_being_written(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        (tmp_path / "results").touch()
+
+    assert (tmp_path / "results").exists()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_every_row_of_a_table_has_the_columns_of_its_head() -> None:
