@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 import pytest
 
@@ -16,6 +17,15 @@ for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
 
 # How make was told to run, such as to hold output back, is not for the make that tests run.
 os.environ.pop("MAKEFLAGS", None)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out, rather than skip, what is of Linux alone."""
+    if sys.platform == "linux":
+        return
+    left_out = [item for item in items if item.get_closest_marker("linux")]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

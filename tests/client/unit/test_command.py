@@ -314,6 +314,7 @@ def test_reader_that_goes_away_ends_it_quietly(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize("arguments", [["Hello"], ["Hello", "--json"], ["--version"], ["--help"]])
 def test_output_that_has_no_room_ends_with_1(
     server: Server,
@@ -339,7 +340,7 @@ def test_closed_output_ends_with_1_and_asks_nobody(
     assert server.received == []
 
 
-@pytest.mark.parametrize("place", [None, "/dev/full"])
+@pytest.mark.parametrize("place", [None, pytest.param("/dev/full", marks=pytest.mark.linux)])
 def test_note_that_cannot_be_written_changes_nothing(
     server: Server,
     monkeypatch: pytest.MonkeyPatch,
@@ -357,13 +358,18 @@ def test_note_that_cannot_be_written_changes_nothing(
 @pytest.mark.parametrize(
     ("command", "status", "printed", "noted"),
     [
-        ("Hello >/dev/full", 1, "", "edgewise: No space left on device\n"),
-        ("--help >/dev/full", 1, "", "edgewise: No space left on device\n"),
         ("Hello >&-", 1, "", "edgewise: standard output is closed\n"),
         ("Hello 2>&-", 0, TEXT, ""),
-        ("Hello 2>/dev/full", 0, TEXT, ""),
         ("Hello >&- 2>&-", 1, "", ""),
-        ("Hello >/dev/full 2>/dev/full", 1, "", ""),
+        *(
+            pytest.param(*case, marks=pytest.mark.linux)
+            for case in (
+                ("Hello >/dev/full", 1, "", "edgewise: No space left on device\n"),
+                ("--help >/dev/full", 1, "", "edgewise: No space left on device\n"),
+                ("Hello 2>/dev/full", 0, TEXT, ""),
+                ("Hello >/dev/full 2>/dev/full", 1, "", ""),
+            )
+        ),
         ("- 0>/dev/null", 2, "", "cannot be read"),
     ],
 )

@@ -25,6 +25,9 @@ from bench.results import Results, keep, recall
 from bench.targets import Target, targets
 from tools import prepare
 
+# Who measures a process reads /proc, and a clock that Linux numbers.
+pytestmark = pytest.mark.linux
+
 SVG = "{http://www.w3.org/2000/svg}"
 JSON_CASE = Case("json", ["edgewise"], 1)
 STREAM_CASE = Case("stream", ["edgewise"], 1, events=2)

@@ -11,6 +11,8 @@ from tests.harness.processes import is_running, wait_until
 from tools import prepare
 from tools.runtime.process import descendants
 
+pytestmark = pytest.mark.linux  # as the bench itself
+
 
 @pytest.mark.parametrize(
     ("program", "started"),
