@@ -1,7 +1,6 @@
 """A page in Chromium of which everything is seen that it should not do."""
 
 import importlib.util
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.harness.chromium import find_chromium
 from tools import prepare
 
 # At the end: what .venv has too comes from there, in the same version.
@@ -24,8 +24,7 @@ from playwright.sync_api import Response as Response
 from playwright.sync_api import Route as Route
 from playwright.sync_api import expect as expect
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_CHROMIUM = next(filter(None, map(shutil.which, _NAMES)), None)
+_CHROMIUM = find_chromium()
 needs_chromium = pytest.mark.skipif(
     _CHROMIUM is None, reason="needs Chromium: a chromium or google-chrome on the PATH"
 )
