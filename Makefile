@@ -97,6 +97,7 @@ check: prepare-tools ## look at format, lint, types and prose
 	.venv/bin/codespell
 	$(IN_VENV) -m tools.prose
 	.venv/bin/mypy $(PATHS)
+	.venv/bin/actionlint -shellcheck= -pyflakes= .github/workflows/*.yml
 
 format: prepare-tools ## mend format and lint
 	.venv/bin/ruff check --fix $(PATHS) examples
