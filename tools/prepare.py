@@ -17,6 +17,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -477,18 +478,43 @@ def run_steps(steps: Mapping[str, Step], build: Path) -> None:
     logs = build / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     for name, step in pending.items():
-        print(f"  {step.title} ...", end=" ", flush=True)
-        start = time.monotonic()
-        _remove(step.output, build / "removed")
         log = logs / f"{name}.log"
-        log.unlink(missing_ok=True)
-        try:
+        with _shown(step.title):
+            _remove(step.output, build / "removed")
+            log.unlink(missing_ok=True)
             step.run(Shell(log))
-        except BaseException as error:
-            print("failed" if isinstance(error, PrepareError) else "interrupted", flush=True)
-            raise
-        (step.output / _STAMP).write_text(digest(step))
-        print(f"{time.monotonic() - start:.0f} s", flush=True)
+            (step.output / _STAMP).write_text(digest(step))
+
+
+@contextlib.contextmanager
+def _shown(title: str) -> Iterator[None]:
+    """Show a title and the seconds that something takes, which a terminal shows as they pass."""
+    line = f"  {title} ... "
+    is_terminal = sys.stdout.isatty()
+    start = time.monotonic()
+    ended = threading.Event()
+
+    def count() -> None:
+        with contextlib.suppress(OSError):  # the terminal is gone
+            while not ended.wait(1):
+                print(f"\r{line}{time.monotonic() - start:.0f} s", end="", flush=True)
+
+    counter = threading.Thread(target=count, daemon=True)
+    outcome = "interrupted"
+    print(line, end="", flush=True)
+    try:
+        if is_terminal:
+            counter.start()
+        yield
+        outcome = f"{time.monotonic() - start:.0f} s"
+    except PrepareError:
+        outcome = "failed"
+        raise
+    finally:
+        ended.set()
+        if counter.is_alive():
+            counter.join()
+        print(f"\r{line}{outcome}" if is_terminal else outcome, flush=True)
 
 
 def _remove(folder: Path, trash: Path) -> None:

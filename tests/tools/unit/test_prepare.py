@@ -1,5 +1,7 @@
+import contextlib
 import json
 import os
+import pty
 import re
 import signal
 import socket
@@ -8,6 +10,7 @@ import sys
 import threading
 import time
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -120,6 +123,45 @@ def test_step_runs_again_only_when_an_input_changed(
 
     assert len(runs) == 2
     assert capsys.readouterr().out.count("the output ... 0 s") == 2
+
+
+@contextlib.contextmanager
+def terminal() -> Iterator[int]:
+    """Make a terminal our standard output; what it shows is read from the descriptor."""
+    ours, theirs = pty.openpty()
+    with open(theirs, "w", encoding="utf-8") as output, contextlib.redirect_stdout(output):
+        yield ours
+    os.close(ours)
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [(None, "[12] s"), (PrepareError("no"), "failed"), (KeyboardInterrupt(), "interrupted")],
+    ids=["ended", "failed", "interrupted"],
+)
+def test_terminal_shows_the_seconds_while_a_step_runs(
+    tmp_path: Path, error: BaseException | None, outcome: str
+) -> None:
+    shown, before = b"", {*threading.enumerate()}
+
+    def make(_run: Shell) -> None:
+        nonlocal shown
+        while b"... 1 s" not in shown:
+            shown += os.read(screen, 1000)
+        (tmp_path / "output").mkdir()
+        if error:
+            raise error
+
+    step = Step("the output", tmp_path / "output", [], make)
+    with terminal() as screen:
+        with pytest.raises(type(error)) if error else contextlib.nullcontext():
+            run_steps({"step": step}, tmp_path / "build")
+        shown += os.read(screen, 1000)
+
+    lines = shown.decode().splitlines()
+    assert lines[1] == "  the output ... "
+    assert re.fullmatch(rf"  the output \.\.\. {outcome}", lines[-1])
+    assert {*threading.enumerate()} <= before
 
 
 @pytest.mark.parametrize("error", [PrepareError("no"), KeyboardInterrupt()], ids=repr)
