@@ -31,9 +31,9 @@ access: prepare-tools ## run Cloudflare Access on this machine, to try it
 PART := $(if $(TESTS)$(K),all,quick)
 SETUP = $(PYTHON) -m tools.prepare
 PYTEST = $(IN_VENV) -m pytest --part $(PART) $(if $(K),-k '$(K)')
-UNIT_STEPS := tools npm
-WORKER_STEPS := tools npm vendor runtime reference
-BROWSER_STEPS := $(WORKER_STEPS) playwright
+UNIT_STEPS := venv tools npm test-npm
+WORKER_STEPS := venv tools npm vendor runtime reference
+BROWSER_STEPS := $(WORKER_STEPS) test-npm playwright
 OTHERS := tests/client/worker tests/tools/worker tests/workers_ai_local/worker
 # What the rest needs besides.
 UNIT_MORE := typescript
@@ -117,6 +117,9 @@ lock: ## write requirements/ anew from pyproject.toml; needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-annotate --group tools --output-file requirements/tools.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-annotate --group run --constraints requirements/tools.txt \
+	  --output-file requirements/run.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-annotate --group engine --output-file requirements/engine.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-annotate --group clients --constraints requirements/tools.txt \
@@ -149,7 +152,7 @@ prepare: python
 	@$(PYTHON) -m tools.prepare
 
 prepare-bench: python
-	@$(PYTHON) -m tools.prepare tools npm vendor runtime reference bench
+	@$(PYTHON) -m tools.prepare venv npm vendor runtime reference bench
 
 prepare-tools: python
-	@$(PYTHON) -m tools.prepare tools
+	@$(PYTHON) -m tools.prepare venv tools

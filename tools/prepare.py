@@ -27,6 +27,7 @@ from types import FrameType
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 NODE_MODULES = ROOT / "node_modules"
+TEST_NODE_MODULES = ROOT / "tests" / "node_modules"
 PYTHON_MODULES = ROOT / "python_modules"
 BUILD = ROOT / ".build"
 RUNTIME = BUILD / "runtime"
@@ -71,7 +72,7 @@ class Step:
 
     Attributes:
         title: What a person reads while it runs.
-        output: The folder that it makes anew.
+        output: The folder that it makes anew. One within another step's goes with that.
         inputs: Files whose content decides whether it has to run again.
         run: Makes the output; the argument runs a command and logs it.
     """
@@ -189,12 +190,12 @@ def base_python() -> Path:
     return Path(sys.base_prefix) / "bin" / name
 
 
-def make_tools(run: Shell) -> None:
-    """Make .venv with the tools, among them Node."""
+def make_venv(run: Shell) -> None:
+    """Make .venv with what `make dev` runs, Node among it."""
     run(base_python(), "-m", "venv", VENV)
     run(
         VENV / "bin" / "python",
-        *("-m", "pip", "install", *_PIP_OPTIONS, "--requirement", "requirements/tools.txt"),
+        *("-m", "pip", "install", *_PIP_OPTIONS, "--requirement", "requirements/run.txt"),
     )
     # Our own server, as it is in the checkout; what it needs is installed by now.
     run(
@@ -204,9 +205,23 @@ def make_tools(run: Shell) -> None:
     )
 
 
+def make_tools(run: Shell) -> None:
+    """Add to .venv what checks and tests need; what is no longer asked for stays there."""
+    run(
+        VENV / "bin" / "python",
+        *("-m", "pip", "install", *_PIP_OPTIONS, "--requirement", "requirements/tools.txt"),
+    )
+    _TOOLS.mkdir()
+
+
 def make_node_modules(run: Shell) -> None:
     """Install wrangler, workerd and pyodide."""
     run(VENV / "bin" / "npm", "ci", *_NPM_OPTIONS)
+
+
+def make_test_node_modules(run: Shell) -> None:
+    """Install the npm packages that tests need and nothing else does."""
+    run(VENV / "bin" / "npm", "ci", "--prefix", TEST_NODE_MODULES.parent, *_NPM_OPTIONS)
 
 
 def make_python_modules(run: Shell) -> None:
@@ -366,7 +381,11 @@ def check_versions(node_modules: Path, workerd: Path) -> None:
         )
 
 
-_PACKAGES = (ROOT / "package.json", ROOT / "package-lock.json", ROOT / ".npmrc")
+_OF_NPM = ("package.json", "package-lock.json", ".npmrc")
+_PACKAGES = [ROOT / name for name in _OF_NPM]
+# Within .venv, so that it goes with it.
+_TOOLS = VENV / "edgewise-tools"
+_RUN_LOCK = ROOT / "requirements" / "run.txt"
 _TOOLS_LOCK = ROOT / "requirements" / "tools.txt"
 _WORKER_LOCK = ROOT / "requirements" / "worker.txt"
 _ENGINE_LOCK = ROOT / "requirements" / "engine.txt"
@@ -380,13 +399,20 @@ _BINDING = EXAMPLES / "python-binding" / "python_modules"
 _MOUNTED = EXAMPLES / "python-mounted" / "python_modules"
 _IN_BROWSER = EXAMPLES / "python-in-browser" / "public" / "python"
 STEPS = {
-    "tools": Step(
+    "venv": Step(
         "Python tools, Node among them",
         VENV,
-        [_TOOLS_LOCK, WORKERS_AI / "pyproject.toml"],
-        make_tools,
+        [_RUN_LOCK, WORKERS_AI / "pyproject.toml"],
+        make_venv,
     ),
+    "tools": Step("tools that check and test", _TOOLS, [_TOOLS_LOCK], make_tools),
     "npm": Step("wrangler, workerd, pyodide", NODE_MODULES, _PACKAGES, make_node_modules),
+    "test-npm": Step(
+        "npm packages, for tests",
+        TEST_NODE_MODULES,
+        [TEST_NODE_MODULES.with_name(name) for name in _OF_NPM],
+        make_test_node_modules,
+    ),
     "vendor": Step(
         "the Worker's packages",
         PYTHON_MODULES,
@@ -417,7 +443,7 @@ STEPS = {
     "typescript": Step(
         "packages of the TypeScript example",
         _TYPESCRIPT / "node_modules",
-        [_TYPESCRIPT / name for name in ("package.json", "package-lock.json", ".npmrc")],
+        [_TYPESCRIPT / name for name in _OF_NPM],
         make_typescript,
     ),
     "python-binding": Step(
@@ -439,7 +465,7 @@ STEPS = {
         make_python_in_browser,
     ),
 }
-TO_RUN = ("tools", "npm", "vendor", "runtime", "reference")
+TO_RUN = ("venv", "npm", "vendor", "runtime", "reference")
 
 
 def digest(step: Step) -> str:
@@ -471,13 +497,15 @@ def run_steps(steps: Mapping[str, Step], build: Path) -> None:
         steps: By name.
         build: The folder for what is no step's output: logs, and outputs on their way out.
     """
-    pending = {name: step for name, step in steps.items() if not _is_done(step)}
-    if not pending:
-        return
-    print("Setting up this checkout:", flush=True)
     logs = build / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
-    for name, step in pending.items():
+    is_first = True
+    for name, step in steps.items():
+        if _is_done(step):  # not asked beforehand: it may have gone with what is made anew
+            continue
+        if is_first:
+            print("Setting up this checkout:", flush=True)
+            logs.mkdir(parents=True, exist_ok=True)
+            is_first = False
         log = logs / f"{name}.log"
         with _shown(step.title):
             _remove(step.output, build / "removed")

@@ -5,7 +5,7 @@ from typing import Any
 from tests.harness.watched import Page
 from tools import prepare
 
-AXE = prepare.NODE_MODULES / "axe-core" / "axe.min.js"
+AXE = prepare.TEST_NODE_MODULES / "axe-core" / "axe.min.js"
 
 
 def find(page: Page) -> list[tuple[str, str]]:

@@ -29,6 +29,8 @@ JAVASCRIPT = {"js", "pyodide", "pyodide_js", "workers", "_pyodide_entrypoint_hel
 WRANGLER = deployment()
 with (ROOT / "pyproject.toml").open("rb") as file:
     PYPROJECT = tomllib.load(file)
+RUN = PYPROJECT["dependency-groups"]["run"]
+WITH_RUN, *TOOLS = PYPROJECT["dependency-groups"]["tools"]
 
 
 def modules() -> list[str]:
@@ -113,7 +115,8 @@ def test_version_is_the_same_everywhere() -> None:
 def test_locks_hold_what_the_project_asks_for() -> None:
     asked = {
         "worker.txt": PYPROJECT["tool"]["uv"]["constraint-dependencies"],
-        "tools.txt": PYPROJECT["dependency-groups"]["tools"],
+        "run.txt": RUN,
+        "tools.txt": [*RUN, *TOOLS],
         "engine.txt": PYPROJECT["dependency-groups"]["engine"],
         "clients.txt": PYPROJECT["dependency-groups"]["clients"],
         "bench.txt": PYPROJECT["dependency-groups"]["bench"],
@@ -123,6 +126,16 @@ def test_locks_hold_what_the_project_asks_for() -> None:
         lock = (ROOT / "requirements" / name).read_text("utf-8")
         for requirement in requirements:
             assert f"{requirement} \\\n" in lock, f"make lock: {requirement} is not in {name}"
+
+
+def test_what_make_dev_runs_is_the_same_where_tests_run() -> None:
+    def read_pins(name: str) -> set[str]:
+        """Read each package with its hashes, and without the Pythons that it is for."""
+        text = (ROOT / "requirements" / name).read_text("utf-8")
+        return {*re.split(r"\n(?=\w)", re.sub(r" ;.*", r" \\", text).strip())}
+
+    assert WITH_RUN == {"include-group": "run"}
+    assert read_pins("run.txt") < read_pins("tools.txt")
 
 
 def test_what_ships_is_what_the_package_asks_for() -> None:
@@ -145,13 +158,14 @@ def test_locks_hold_a_hash_of_everything_that_is_not_ours() -> None:
         assert all("--hash=sha256:" in entry for entry in re.split(r"\n(?=\w)", text.strip()))
 
 
-def test_example_gets_what_its_lock_has_a_hash_of() -> None:
-    folder = ROOT / "examples" / "typescript"
+@pytest.mark.parametrize("name", ["examples/typescript", "tests"])
+def test_folder_gets_of_npm_what_its_lock_has_a_hash_of(name: str) -> None:
+    folder = ROOT / name
     packages = json.loads((folder / "package-lock.json").read_text("utf-8"))["packages"]
     asked = json.loads((folder / "package.json").read_text("utf-8"))
 
-    for name, version in (asked["dependencies"] | asked["devDependencies"]).items():
-        assert packages[f"node_modules/{name}"]["version"] == version
+    for package, version in (asked.get("dependencies", {}) | asked["devDependencies"]).items():
+        assert packages[f"node_modules/{package}"]["version"] == version
     assert {name for name, package in packages.items() if "integrity" not in package} == {""}
     assert (folder / ".npmrc").read_text("utf-8") == (ROOT / ".npmrc").read_text("utf-8")
 
@@ -166,7 +180,7 @@ def test_example_has_the_sdk_that_ships() -> None:
 def test_locks_name_no_host() -> None:
     for lock in [
         *ROOT.glob("requirements/*.txt"),
-        *(ROOT / "package-lock.json", ROOT / "examples/typescript/package-lock.json"),
+        *(ROOT / folder / "package-lock.json" for folder in ("", "examples/typescript", "tests")),
         ROOT / ".npmrc",
     ]:
         text = lock.read_text("utf-8")

@@ -56,12 +56,34 @@ def test_python_that_is_not_there_is_told() -> None:
     assert "Edgewise needs Python 3.11 or newer, and there is no python-of-nobody." in result.stdout
 
 
-@pytest.mark.parametrize("target", ["dev", "test", "check", "deploy", "bench"])
-def test_what_is_measured_beside_ours_is_set_up_for_bench_alone(target: str) -> None:
+def set_up_by(target: str) -> list[list[str]]:
+    """The steps that each call of the set-up for a target names."""
     result = subprocess.run(
         ["make", "--dry-run", target], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
     )
-    set_up = re.findall(r"tools\.prepare(.*)", result.stdout.replace("\\\n", " "))
+    calls = re.findall(r"-m tools\.prepare(.*)", result.stdout.replace("\\\n", " "))
+    return [call.split() or [*prepare.TO_RUN] for call in calls]
 
-    assert any("bench" in steps.split() for steps in set_up) == (target == "bench")
+
+@pytest.mark.parametrize("target", ["dev", "test", "check", "deploy", "bench"])
+def test_what_is_measured_beside_ours_is_set_up_for_bench_alone(target: str) -> None:
+    assert any("bench" in steps for steps in set_up_by(target)) == (target == "bench")
     assert "bench" not in prepare.TO_RUN
+
+
+@pytest.mark.parametrize(
+    ("target", "tests"),
+    [
+        *((target, True) for target in ("check", "format", "access", "soak")),
+        *((f"test-{tier}", True) for tier in ("unit", "worker", "browser", "clients", "rest")),
+        *((target, False) for target in ("prepare", "deploy", "bench")),
+    ],
+)
+def test_what_checks_and_tests_need_is_set_up_for_them_alone(target: str, tests: bool) -> None:
+    calls = set_up_by(target)
+
+    assert calls
+    for steps in calls:
+        assert "venv" in steps
+        assert ("tools" in steps) == tests
+        assert prepare.STEPS.keys() >= {*steps}

@@ -125,6 +125,25 @@ def test_step_runs_again_only_when_an_input_changed(
     assert capsys.readouterr().out.count("the output ... 0 s") == 2
 
 
+def test_step_within_another_s_output_runs_again_with_it(tmp_path: Path) -> None:
+    runs = []
+    outer, inner = tmp_path / "outer", tmp_path / "outer" / "inner"
+
+    def make(folder: Path) -> None:
+        runs.append(folder.name)
+        folder.mkdir()
+
+    steps = {
+        "outer": Step("", outer, [tmp_path / "input"], lambda _run: make(outer)),
+        "inner": Step("", inner, [], lambda _run: make(inner)),
+    }
+    for text in ("one", "one", "two"):
+        (tmp_path / "input").write_text(text)
+        run_steps(steps, tmp_path / "build")
+
+    assert runs == ["outer", "inner"] * 2
+
+
 @contextlib.contextmanager
 def terminal() -> Iterator[int]:
     """Make a terminal our standard output; what it shows is read from the descriptor."""

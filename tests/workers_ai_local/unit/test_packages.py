@@ -64,12 +64,12 @@ def test_packages_have_one_name_and_one_version(wheel: zipfile.ZipFile) -> None:
     assert (python["Name"], python["Version"]) == (plugin["name"], plugin["version"])
 
 
-def test_what_the_server_needs_is_pinned_among_the_tools() -> None:
+def test_what_the_server_needs_is_pinned_for_make_dev() -> None:
     project = tomllib.loads((prepare.WORKERS_AI / "pyproject.toml").read_text("utf-8"))
     pinned = dict(
         re.findall(
             r"^([\w.-]+)==(\S+)",
-            (prepare.ROOT / "requirements" / "tools.txt").read_text("utf-8"),
+            (prepare.ROOT / "requirements" / "run.txt").read_text("utf-8"),
             re.MULTILINE,
         )
     )
