@@ -50,6 +50,7 @@ _NPM_OPTIONS = (
 )
 _STAMP = ".edgewise-stamp"
 _TAIL_LINES = 15
+_SIGNALS_S = 1.0  # how long a signal may go unnoticed
 _STACK_FRAME = re.compile(r"npm error\s+at ")
 _NO_REGISTRY = re.compile(
     r"NewConnectionError|ConnectTimeoutError|ProxyError|Temporary failure in name resolution"
@@ -132,7 +133,7 @@ class Shell:
             _restore(handlers)
             for number in came:
                 signal.raise_signal(number)
-            output, _ = process.communicate()
+            output = _read_all(process)
         except BaseException:
             # npm outlives the program around it, and would write on under the next set-up.
             os.killpg(process.pid, signal.SIGKILL)
@@ -160,6 +161,14 @@ class Shell:
         else:
             advice = "Run the same command again; what was finished is kept."
         return f"{said}{advice}\nAll of it: {os.path.relpath(self.log, self.folder)}"
+
+
+def _read_all(process: "subprocess.Popen[str]") -> str:
+    """Wait until a process has ended, and give what it printed."""
+    while True:
+        # A signal that comes just before a wait does not end it: its handler runs after the wait.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=_SIGNALS_S)[0]
 
 
 def _restore(handlers: Mapping[signal.Signals, Handler]) -> None:
