@@ -719,6 +719,13 @@ def test_nothing_can_be_reached_but_the_methods(host: Host) -> None:
         # What a stub of no method leads to.
         *(Call(f"copy.{name}", way, is_held=True) for name, way in product(names, called_or_not)),
     ]
+
+    def listed() -> int:
+        return [record["route"] for record in host.deployment.records()].count("RPC models")
+
+    before = listed()
+    host.call("models")
+    wait_until(lambda: listed() > before, seconds=10)  # and all lines before it, in order
     lines = len(host.deployment.records())
 
     outcomes = host.call_all(calls, at_once=AT_ONCE)
