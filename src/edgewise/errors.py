@@ -39,7 +39,6 @@ class EdgewiseError(Exception):
         headers: Sent along.
         retry: Whether to try again.
         upstream_code: Workers AI's own code, where it was Workers AI that refused.
-        model_took: Seconds that Workers AI took to refuse, where it was asked.
         envelope_code: What stands for it in Cloudflare's envelope, where codes are numbers.
     """
 
@@ -47,7 +46,6 @@ class EdgewiseError(Exception):
     code = "internal_error"
     retry = Retry.NEVER
     upstream_code: int | None = None
-    model_took: float | None = None
     envelope_code = 3043
 
     def __init__(

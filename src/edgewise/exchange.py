@@ -6,8 +6,8 @@ from typing import Protocol
 
 import msgspec
 
-from .endings import Usage
 from .errors import EdgewiseError
+from .heard.endings import Usage
 
 
 class Body(Protocol):

@@ -5,10 +5,10 @@ from typing import Protocol
 
 import msgspec
 
-from .answers import read_code
+from .asked.generation import Generation
 from .errors import UpstreamError
 from .exchange import Stream
-from .prompt import Generation
+from .heard.flavours import read_code
 
 # No such model, retired, invalid id: the model is gone, not busy, so another one may serve.
 FALL_BACK_ON = frozenset({5007, 5028, 3042})

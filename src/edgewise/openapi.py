@@ -1,41 +1,18 @@
-"""The API's description in OpenAPI 3.1, made from the structs that requests and answers are."""
+"""The API's description in OpenAPI 3.1, made from what the dialects say about themselves."""
 
 from collections.abc import Mapping
 from functools import cache
 
 import msgspec
 
-from . import VERSION
-from .access import HEADER as ACCESS_HEADER
-from .cloudflare import Envelope, ListedModel, Search
+from . import VERSION, examples
 from .exchange import Reply
-from .inputs import Inputs
-from .openai import CHAT_FIELDS, COMPLETION_FIELDS, ONLY, WITHOUT_EFFECT, Extras
-from .openai_objects import (
-    ChatChunk,
-    ChatCompletion,
-    ModelList,
-    OpenAIErrorBody,
-    OpenAIModel,
-    TextCompletion,
-)
-from .openapi_examples import EXAMPLES, MODEL, Json
-from .replies import EVENT_STREAM, JSON, CompletionBody, ErrorBody, HealthBody, json_text
-from .routes import GENERATING, OPEN, ROUTES, Dialect, Job, dialect_of
+from .gate.access import HEADER as ACCESS_HEADER
+from .replies import EVENT_STREAM, JSON, json_text
+from .routes import Api, Dialect, Inference, Json, Lookup, Operation
 from .settings import Settings
 
 _SCHEMAS = "#/components/schemas/"
-_TRUE = {"const": True}
-_ERRORS: Mapping[Dialect, type[msgspec.Struct]] = {
-    Dialect.NATIVE: ErrorBody,
-    Dialect.CLOUDFLARE: Envelope,
-    Dialect.OPENAI: OpenAIErrorBody,
-}
-_TAGS: Mapping[Dialect, str] = {
-    Dialect.NATIVE: "Native",
-    Dialect.OPENAI: "OpenAI's",
-    Dialect.CLOUDFLARE: "Cloudflare's",
-}
 _STATUSES = {
     "400": "The request is wrong; the message names the field.",
     "401": "There is no key, or a wrong one.",
@@ -65,7 +42,7 @@ _HEADERS = {
 
 
 @cache
-def describe(path_prefix: str, max_tokens_default: int, max_tokens_ceiling: int) -> str:
+def describe(api: Api, path_prefix: str, max_tokens_default: int, max_tokens_ceiling: int) -> str:
     """
     Describe the API, once.
 
@@ -73,15 +50,14 @@ def describe(path_prefix: str, max_tokens_default: int, max_tokens_ceiling: int)
         path_prefix: What every path begins with.
         max_tokens_default, max_tokens_ceiling: As of settings.Settings.
     """
-    schemas = _schemas(max_tokens_default, max_tokens_ceiling)
     paths: dict[str, Json] = {}
-    for path, jobs in ROUTES.items():
-        paths[path] = {
-            method.lower(): _operation(path, method, job) for method, job in jobs.items()
-        }
-        parameters = [_PLACES[place] for place in _PLACES if f"{{{place}}}" in path]
+    for dialect, operation in api.operations():
+        described = paths.setdefault(operation.path, {})
+        for method in operation.methods:
+            described[method.lower()] = _describe_operation(dialect, operation, method)
+        parameters = [_PLACES[place] for place in _PLACES if f"{{{place}}}" in operation.path]
         if parameters:
-            paths[path]["parameters"] = parameters
+            described["parameters"] = parameters
     return json_text(
         {
             "openapi": "3.1.0",
@@ -93,18 +69,21 @@ def describe(path_prefix: str, max_tokens_default: int, max_tokens_ceiling: int)
                 "license": {"name": "MIT", "identifier": "MIT"},
             },
             "servers": [{"url": path_prefix or "/"}],
-            "tags": [{"name": tag} for tag in _TAGS.values()],
+            "tags": [{"name": dialect.name} for dialect in api.dialects],
             "paths": paths,
-            "components": {"schemas": schemas, "securitySchemes": _SECURITY},
+            "components": {
+                "schemas": _schemas(api, max_tokens_default, max_tokens_ceiling),
+                "securitySchemes": _SECURITY,
+            },
         }
     )
 
 
-def openapi_reply(settings: Settings) -> Reply:
+def openapi_reply(api: Api, settings: Settings) -> Reply:
     """Answer with the description."""
     headers = {"content-type": JSON, "cache-control": "no-cache"}
     limits = settings.max_tokens_default, settings.max_tokens_ceiling
-    return Reply(200, headers, describe(settings.path_prefix, *limits))
+    return Reply(200, headers, describe(api, settings.path_prefix, *limits))
 
 
 # Which of them let in, and whether anybody is, is the deployment's to say.
@@ -127,138 +106,128 @@ _PLACES: Mapping[str, Json] = {
         "in": "path",
         "required": True,
         "schema": {"type": "string", "minLength": 1},
-        "example": MODEL,
+        "example": examples.MODEL,
         "description": "A public id of the catalogue. Its slashes need no encoding.",
     },
 }
 
 
-def _schemas(max_tokens_default: int, max_tokens_ceiling: int) -> dict[str, Json]:
+def _schemas(api: Api, max_tokens_default: int, max_tokens_ceiling: int) -> dict[str, Json]:
     """Describe all that is sent and answered."""
+    structs = {struct: None for dialect in api.dialects for struct in dialect.schemas.structs}
     _, schemas = msgspec.json.schema_components(
-        [
-            *(Inputs, Extras, CompletionBody, HealthBody, ErrorBody),
-            *(Envelope, ListedModel),
-            *(ChatCompletion, ChatChunk, TextCompletion),
-            *(ModelList, OpenAIModel, OpenAIErrorBody),
-        ],
-        ref_template=_SCHEMAS + "{name}",
-        schema_hook=_anything,
+        [*structs], ref_template=_SCHEMAS + "{name}", schema_hook=_anything
     )
-    inputs, extras = schemas["Inputs"]["properties"], schemas.pop("Extras")["properties"]
-    for limit in (inputs["max_tokens"], extras["max_completion_tokens"]):
-        limit["anyOf"][0] |= {"maximum": max_tokens_ceiling, "default": max_tokens_default}
-    none: Json = {"enum": [None, []]}
-    scoped = {"messages": {"type": "array"}, "prompt": {"type": "null"}, "raw": {"not": _TRUE}}
-    unscoped = {
-        "prompt": {"type": ["string", "array"]},
-        "messages": {"type": "null"},
-        "tools": none,
-        "functions": none,
-    }
-    schemas["Inputs"]["oneOf"] = [
-        {"required": ["messages"], "properties": scoped},
-        {"required": ["prompt"], "properties": unscoped},
-    ]
-    for name, fields, asked_by in (
-        ("ChatRequest", CHAT_FIELDS, "messages"),
-        ("CompletionRequest", COMPLETION_FIELDS, "prompt"),
-    ):
-        properties = {key: value for key, value in (inputs | extras).items() if key in fields}
-        properties[asked_by] = properties[asked_by]["anyOf"][0]
-        properties |= {
-            key: {"enum": [None, *allowed]} for key, allowed in ONLY.items() if key in fields
-        }
-        ignored = {key: {"description": "Without effect."} for key in sorted(WITHOUT_EFFECT)}
-        schemas[name] = {
-            "title": name,
-            "description": "As OpenAI's, and the other fields of Workers AI's inputs.",
-            "type": "object",
-            "properties": properties | ignored,
-            "required": ["model", asked_by],
-            "additionalProperties": False,
-        }
-    for name, example in EXAMPLES.items():
-        schemas[name]["examples"] = [example]
+    for dialect in api.dialects:
+        dialect.schemas.finish(schemas, max_tokens_default, max_tokens_ceiling)
+    for dialect in api.dialects:
+        for name, example in dialect.schemas.examples.items():
+            schemas[name]["examples"] = [example]
     return schemas
+
+
+def properties_of(schema: Json) -> dict[str, Json]:
+    """Find what a schema of an object says about its members."""
+    properties = schema["properties"]
+    assert isinstance(properties, dict)
+    return properties
+
+
+def alternatives_of(schema: Json) -> list[Json]:
+    """Find the alternatives of a schema: null is the last one of a field that may be absent."""
+    alternatives = schema["anyOf"]
+    assert isinstance(alternatives, list)
+    return alternatives
+
+
+def limit_max_tokens(schema: Json, name: str, default: int, ceiling: int) -> None:
+    """Say in the schema of a body how long a completion may be."""
+    limit = alternatives_of(properties_of(schema)[name])[0]
+    limit |= {"maximum": ceiling, "default": default}
 
 
 def _anything(_kind: type) -> Json:
     return {"description": "any value"}
 
 
-def _operation(path: str, method: str, job: Job) -> Json:
-    summary, answers = _JOBS[job]
+def _describe_operation(dialect: Dialect, operation: Operation, method: str) -> Json:
+    is_inference = isinstance(operation.work, Inference)
     content = {
         # Before OpenAPI 3.2 there is no way to describe events.
         kind: {} if kind == EVENT_STREAM else {"schema": _schema(answer)}
-        for kind, answer in answers.items()
+        for kind, answer in operation.answers.items()
     }
-    answered: Json = {"description": summary}
+    answered: Json = {"description": operation.summary}
     if method != "HEAD":
         answered["content"] = content
-    responses: dict[str, Json] = {"200": answered}
-    headers = {**_OF_ALL, **(_HEADERS if job in GENERATING else {})}
+    headers = {**_OF_ALL, **(_HEADERS if is_inference else {})}
     answered["headers"] = {
         name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()
     }
-    if job is Job.LISTEN:
-        responses["204"] = {"description": "It was answered before: stay away."}
-    error = _schema(_ERRORS[dialect_of(path)])
-    for status, description in _STATUSES.items():
-        if (
-            job in GENERATING
-            or status in _WITHOUT_MODEL
-            or (status in _WITH_A_CALLER and job not in OPEN)
-            or (status == "404" and "{model}" in path)
-        ):
-            told = {} if method == "HEAD" else {"content": {JSON: {"schema": error}}}
-            responses[status] = {"description": description, **told}
-    name = "".join(word.capitalize() for word in job.name.split("_"))
-    place = "InPath" if "{model}" in path and job in (Job.RUN, Job.LISTEN) else ""
-    place += "OfAccount" if "{account}" in path and dialect_of(path) is Dialect.OPENAI else ""
-    operation: Json = {
-        "tags": [_TAGS[dialect_of(path)]],
-        "operationId": name[0].lower() + name[1:] + place + ("Head" if method == "HEAD" else ""),
-        "summary": summary,
+    responses: dict[str, Json] = {"200": answered}
+    responses |= {
+        status: {"description": description} for status, description in operation.responses.items()
+    }
+    told = {JSON: {"schema": _schema(dialect.schemas.error)}}
+    for status in _statuses(operation):
+        responses[status] = {"description": _STATUSES[status]}
+        if method != "HEAD":
+            responses[status]["content"] = told
+    described: Json = {
+        "tags": [dialect.name],
+        "operationId": operation.name + ("Head" if method == "HEAD" else ""),
+        "summary": operation.summary,
         "responses": responses,
     }
-    if job not in OPEN:
-        operation["security"] = [{}, *({name: []} for name in _SECURITY)]
-    if job in _BODIES:
-        body = {"schema": {"$ref": _SCHEMAS + _BODIES[job]}}
-        operation["requestBody"] = {"required": True, "content": {JSON: body}}
-    if job is Job.LISTEN:
-        operation["parameters"] = [
-            *_query(Inputs, "{model}" in path),
-            {
-                "name": "Last-Event-ID",
-                "in": "header",
-                "schema": {"type": "string", "pattern": "^[!-~]+$"},
-                "description": "What an EventSource sends when it reconnects.",
-            },
-        ]
-    if job is Job.CLOUDFLARE_MODELS:
-        operation["parameters"] = _query(Search, is_model_in_path=False)
-    return operation
+    if not _is_open(operation):
+        described["security"] = [{}, *({name: []} for name in _SECURITY)]
+    if operation.body is not None:
+        body = {"schema": {"$ref": _SCHEMAS + operation.body}}
+        described["requestBody"] = {"required": True, "content": {JSON: body}}
+    parameters = [*_query(operation), *_header_parameters(operation)]
+    if parameters:
+        described["parameters"] = parameters
+    return described
 
 
-def _query(struct: type[msgspec.Struct], is_model_in_path: bool) -> list[Json]:
+def _is_open(operation: Operation) -> bool:
+    return isinstance(operation.work, Lookup) and operation.work.is_open
+
+
+def _statuses(operation: Operation) -> list[str]:
+    """List the errors that an operation may answer with."""
+    if isinstance(operation.work, Inference):
+        return [*_STATUSES]
+    told = {*_WITHOUT_MODEL}
+    if not _is_open(operation):
+        told |= {*_WITH_A_CALLER}
+    if "{model}" in operation.path:
+        told.add("404")
+    return [status for status in _STATUSES if status in told]
+
+
+def _query(operation: Operation) -> list[Json]:
     """Describe a query: of the fields, those that are neither arrays nor objects."""
+    struct = operation.query
+    if struct is None:
+        return []
     schema = msgspec.json.schema(struct, schema_hook=_anything)
-    properties = schema["$defs"][struct.__name__]["properties"]
     found: list[Json] = []
-    for name, schema in properties.items():
-        kinds = [kind for kind in _kinds(schema) if kind.get("type") in _SCALARS]
-        if name == "model" and is_model_in_path or not kinds:
+    for name, field in schema["$defs"][struct.__name__]["properties"].items():
+        kinds = [kind for kind in _kinds(field) if kind.get("type") in _SCALARS]
+        if (name == "model" and "{model}" in operation.path) or not kinds:
             continue
         described: Json = {"name": name, "in": "query", "schema": kinds[0]}
-        if name == "prompt":
-            described |= {"required": True, "example": "Hello"}
-        if name == "stream":
-            described["schema"] = {"type": "boolean", "const": True}
-        found.append(described)
+        found.append({**described, **operation.query_details.get(name, {})})
     return found
+
+
+def _header_parameters(operation: Operation) -> list[Json]:
+    schema = {"type": "string", "pattern": "^[!-~]+$"}
+    return [
+        {"name": name, "in": "header", "schema": schema, "description": description}
+        for name, description in operation.headers.items()
+    ]
 
 
 def _kinds(schema: Json) -> list[Json]:
@@ -274,30 +243,3 @@ _SCALARS = ("string", "integer", "number", "boolean")
 
 def _schema(answer: type[msgspec.Struct] | None) -> Json:
     return {"type": "object"} if answer is None else {"$ref": _SCHEMAS + answer.__name__}
-
-
-_BODIES: Mapping[Job, str] = {
-    Job.RUN: "Inputs",
-    Job.CLOUDFLARE_RUN: "Inputs",
-    Job.CHAT: "ChatRequest",
-    Job.COMPLETE: "CompletionRequest",
-}
-_Answers = Mapping[str, type[msgspec.Struct] | None]
-_JOBS: Mapping[Job, tuple[str, _Answers]] = {
-    Job.HEALTH: ("Whether the Worker is up; no model is asked.", {JSON: HealthBody}),
-    Job.OPENAPI: ("This description.", {JSON: None}),
-    Job.RUN: (
-        "A completion, or Workers AI's own stream.",
-        {JSON: CompletionBody, EVENT_STREAM: None},
-    ),
-    Job.LISTEN: ("A stream for an EventSource.", {EVENT_STREAM: None}),
-    Job.CLOUDFLARE_RUN: (
-        "What Workers AI said, finish_reason and truncated beside it; or its stream.",
-        {JSON: Envelope, EVENT_STREAM: None},
-    ),
-    Job.CLOUDFLARE_MODELS: ("The catalogue, as Cloudflare's search lists it.", {JSON: Envelope}),
-    Job.CHAT: ("A chat completion, or its chunks.", {JSON: ChatCompletion, EVENT_STREAM: None}),
-    Job.COMPLETE: ("A completion, or its chunks.", {JSON: TextCompletion, EVENT_STREAM: None}),
-    Job.OPENAI_MODELS: ("The catalogue, as OpenAI lists models.", {JSON: ModelList}),
-    Job.OPENAI_MODEL: ("One model of the catalogue.", {JSON: OpenAIModel}),
-}

@@ -8,8 +8,9 @@ from traceback import extract_tb
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from .endings import Usage
+from .errors import EdgewiseError, UpstreamError
 from .exchange import Rewriter
+from .heard.endings import Usage
 
 _NOBODY = "-:nobody"  # no caller's name has both
 
@@ -70,6 +71,57 @@ class Record(msgspec.Struct, frozen=True):
     stream: bool
     usage: Count | None
     fault: Fault | UnsetType = UNSET
+
+
+class Draft(msgspec.Struct):
+    """
+    What is known of a request so far: the corridor's own notes, which no room sees.
+
+    Attributes:
+        received_at: Seconds since 1970.
+        id, caller, route, model: As of Record.
+        model_took: Seconds that Workers AI took to begin its answer, or to refuse.
+        refusal: What went wrong, for the caller.
+        fault: The same for the log, where it is ours to look into.
+    """
+
+    received_at: float
+    id: str
+    route: str | None = None
+    caller: str | None = None
+    model: str | None = None
+    model_took: float | None = None
+    refusal: EdgewiseError | None = None
+    fault: Fault | UnsetType = UNSET
+
+    def fail(self, refusal: EdgewiseError, error: Exception) -> None:
+        """Note what went wrong: what the caller is told, and what was raised."""
+        self.refusal = refusal
+        if refusal.status >= 500:
+            self.fault = find_fault(error)
+        if isinstance(refusal, UpstreamError):
+            self.model = refusal.model
+
+    def finish(
+        self, status: int, seconds: float, *, is_stream: bool, usage: Usage | None
+    ) -> Record:
+        """Make the record, once the answer is known; it took so many seconds."""
+        refusal = self.refusal
+        return Record(
+            time=word_time(self.received_at),
+            id=self.id,
+            caller=self.caller,
+            route=self.route,
+            model=self.model,
+            status=status,
+            code=refusal.code if refusal else None,
+            upstream_code=refusal.upstream_code if refusal else None,
+            ms=milliseconds(seconds),
+            model_ms=None if self.model_took is None else milliseconds(self.model_took),
+            stream=is_stream,
+            usage=count(usage),
+            fault=self.fault,
+        )
 
 
 def word_time(seconds: float) -> str:

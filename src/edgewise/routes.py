@@ -1,63 +1,172 @@
-"""Which job a path and a method ask for."""
+"""Which operation a request asks for, and the records that dialects describe theirs with."""
 
 import re
-from collections.abc import Mapping, Sequence
-from enum import Enum, auto
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from urllib.parse import unquote
 
 import msgspec
 
-from .errors import MethodNotAllowed, NotFound
+from .asked.generation import Generation
+from .errors import EdgewiseError, MethodNotAllowed, NotFound
+from .exchange import Reply, Request
+from .inference import Outcome
+from .settings import Settings
+
+Json = dict[str, object]
 
 
-class Job(Enum):
-    """What the corridor can do for a request."""
+class Lookup(msgspec.Struct, frozen=True):
+    """
+    Work that needs no model.
 
-    HEALTH = auto()
-    OPENAPI = auto()
-    RUN = auto()
-    LISTEN = auto()  # run, for an EventSource
-    CLOUDFLARE_RUN = auto()
-    CLOUDFLARE_MODELS = auto()
-    CHAT = auto()
-    COMPLETE = auto()
-    OPENAI_MODELS = auto()
-    OPENAI_MODEL = auto()
+    Attributes:
+        answer: Answers a request; may raise any EdgewiseError.
+        is_open: Whether anyone may ask, because the answer is no secret.
+    """
+
+    answer: Callable[[Request, "Route", Settings], Reply]
+    is_open: bool = False
 
 
-# What costs money, and is let in accordingly.
-GENERATING = frozenset({Job.RUN, Job.LISTEN, Job.CLOUDFLARE_RUN, Job.CHAT, Job.COMPLETE})
-# What anybody may ask: it says nothing about the deployment that its owner would not.
-OPEN = frozenset({Job.HEALTH, Job.OPENAPI})
+class Inference(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Work that a model does. It costs money, so it counts for the rate limits.
+
+    Attributes:
+        parse: Reads the body, with the model that the path names; None where there is no body.
+        parse_query: Reads the query in its place.
+        reply: Answers with what the model said.
+        spare: Answers a request that needs no model after all; None where it does.
+    """
+
+    parse: Callable[[bytes, str | None, Settings], Generation] | None = None
+    parse_query: Callable[[str, str | None, Settings], Generation] | None = None
+    reply: Callable[[Request, Generation, Outcome], Reply]
+    spare: Callable[[Request], Reply | None] = lambda _request: None
 
 
-class Dialect(Enum):
-    """In whose words a path's requests and answers are."""
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What a path and a method ask for, and what OpenAPI says about it.
 
-    NATIVE = auto()
-    CLOUDFLARE = auto()
-    OPENAI = auto()
+    Attributes:
+        name: Its own; OpenAPI's operationId.
+        path: May hold `{account}` and, at its end, `{model}`.
+        methods: That ask for it.
+        summary: What is answered, in a sentence.
+        body: The name of the schema of its body, if it has one.
+        answers: Media type to the struct of the answer; None where a schema cannot describe it.
+        query: The struct whose scalar fields its query holds, if it has one.
+        query_details: More about them: the name of a field to what OpenAPI says.
+        headers: Of the request, besides those of all: name to a sentence.
+        responses: More of them than those that every operation has: status to a sentence.
+    """
+
+    name: str
+    path: str
+    methods: Sequence[str] = ("POST",)
+    work: Lookup | Inference
+    summary: str
+    body: str | None = None
+    answers: Mapping[str, type[msgspec.Struct] | None]
+    query: type[msgspec.Struct] | None = None
+    query_details: Mapping[str, Json] = {}
+    headers: Mapping[str, str] = {}
+    responses: Mapping[str, str] = {}
 
 
-_READ = ("GET", "HEAD")
-_RUN = {"POST": Job.RUN, "GET": Job.LISTEN}
-_OPENAI: Mapping[str, Mapping[str, Job]] = {
-    "/v1/chat/completions": {"POST": Job.CHAT},
-    "/v1/completions": {"POST": Job.COMPLETE},
-    "/v1/models": dict.fromkeys(_READ, Job.OPENAI_MODELS),
-    "/v1/models/{model}": dict.fromkeys(_READ, Job.OPENAI_MODEL),
-}
-_ACCOUNT = "/client/v4/accounts/{account}/ai"
-ROUTES: Mapping[str, Mapping[str, Job]] = {
-    "/health": dict.fromkeys(_READ, Job.HEALTH),
-    "/openapi.json": dict.fromkeys(_READ, Job.OPENAPI),
-    "/run": _RUN,
-    "/run/{model}": _RUN,
-    **_OPENAI,
-    f"{_ACCOUNT}/run/{{model}}": {"POST": Job.CLOUDFLARE_RUN},
-    f"{_ACCOUNT}/models/search": dict.fromkeys(_READ, Job.CLOUDFLARE_MODELS),
-    **{_ACCOUNT + path: jobs for path, jobs in _OPENAI.items()},
-}
+class Schemas(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What OpenAPI says about a dialect's bodies and answers.
+
+    Attributes:
+        structs: That are described as they are.
+        error: That of its errors, one of the structs.
+        examples: The name of a schema to an example.
+        finish: Completes the schemas by name: what structs cannot say. Its arguments are they, the
+            default and the ceiling of max_tokens.
+    """
+
+    structs: Sequence[type[msgspec.Struct]]
+    error: type[msgspec.Struct]
+    examples: Mapping[str, Json] = {}
+    finish: Callable[[dict[str, Json], int, int], None] = lambda _schemas, _default, _ceiling: None
+
+
+class Dialect(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Whose words requests and answers are in.
+
+    Attributes:
+        name: As OpenAPI groups operations by.
+        operations: Its paths.
+        paths: A regular expression that matches the start of each path that it answers for, also
+            of those that do not exist. Of several dialects, the one with the longest match does.
+        refuse: Puts an error into its words; the headers are those that go along.
+        request_headers: More of them than every dialect takes, that pages may send.
+        request_header_pattern: Matches more of them.
+        schemas: What OpenAPI says.
+    """
+
+    name: str
+    operations: Sequence[Operation]
+    paths: str
+    refuse: Callable[[EdgewiseError, Mapping[str, str]], Reply]
+    request_headers: Sequence[str] = ()
+    request_header_pattern: str | None = None
+    schemas: Schemas
+
+
+class Route(msgspec.Struct, frozen=True):
+    """
+    The operation that was asked for, and what the path said about it.
+
+    Attributes:
+        name: Method and path, such as `POST /run/{model}`: none of it is the caller's.
+        model: The model named in the path, decoded; None when it names none.
+        api: That it was found in.
+    """
+
+    operation: Operation
+    name: str
+    model: str | None
+    api: "Api"
+
+
+class Api(msgspec.Struct, frozen=True, eq=False, dict=True):
+    """
+    All dialects that a Worker speaks.
+
+    Attributes:
+        dialects: One of them matches the start of every path.
+    """
+
+    dialects: Sequence[Dialect]
+
+    @cached_property
+    def places(self) -> Mapping[str, Mapping[str, Operation]]:
+        """Path to method to operation."""
+        places: dict[str, dict[str, Operation]] = {}
+        for _, operation in self.operations():
+            place = places.setdefault(operation.path, {})
+            for method in operation.methods:
+                assert method not in place, f"{method} {operation.path} is there twice"
+                place[method] = operation
+        return places
+
+    @cached_property
+    def patterns(self) -> Mapping["re.Pattern[str]", str]:
+        """What matches a path that names something, to the path."""
+        return {_pattern(path): path for path in self.places if "{" in path}
+
+    def operations(self) -> Iterator[tuple[Dialect, Operation]]:
+        """List every operation, with its dialect."""
+        for dialect in self.dialects:
+            for operation in dialect.operations:
+                yield dialect, operation
+
+
 # A model's id may hold slashes: `/run/@cf/meta/...`.
 _PLACES = {"{account}": "[^/]+", "{model}": "(?P<model>.+)"}
 
@@ -69,29 +178,14 @@ def _pattern(path: str) -> re.Pattern[str]:
     return re.compile(literal)
 
 
-_PATTERNS = {_pattern(path): path for path in ROUTES if "{" in path}
-_OF_OPENAI = re.compile(r"/v1(/|$)|/client/v4/accounts/[^/]+/ai/v1(/|$)")
+def dialect_of(api: Api, path: str) -> Dialect:
+    """Find out in whose words a path is answered, whether there is such a path or not."""
 
+    def matched(dialect: Dialect) -> int:
+        match = re.match(dialect.paths, path)
+        return -1 if match is None else match.end()
 
-class Route(msgspec.Struct, frozen=True):
-    """
-    A job and what the path said about it.
-
-    Attributes:
-        name: Method and path, such as `POST /run/{model}`: none of it is the caller's.
-        model: The model named in the path, decoded; None when it names none.
-    """
-
-    job: Job
-    name: str
-    model: str | None = None
-
-
-def dialect_of(path: str) -> Dialect:
-    """Tell in whose words a path is answered, whether there is such a path or not."""
-    if _OF_OPENAI.match(path):
-        return Dialect.OPENAI
-    return Dialect.CLOUDFLARE if path.startswith("/client/v4") else Dialect.NATIVE
+    return max(api.dialects, key=matched)
 
 
 def strip(path: str, prefix: str) -> str:
@@ -115,9 +209,9 @@ def is_below(path: str, prefix: str) -> bool:
     return path.startswith(f"{prefix}/")
 
 
-def resolve(method: str, path: str, prefix: str = "") -> Route:
+def resolve(api: Api, method: str, path: str, prefix: str = "") -> Route:
     """
-    Find the job for a request.
+    Find the operation for a request.
 
     Args:
         method: As sent.
@@ -128,32 +222,32 @@ def resolve(method: str, path: str, prefix: str = "") -> Route:
         NotFound: No such path.
         MethodNotAllowed: The path takes other methods; they are in the header `allow`.
     """
-    place, model = _find(path, prefix)
-    jobs = ROUTES[place]
-    job = jobs.get(method)
-    if job is None:
-        allow = ", ".join(jobs)
+    place, model = _find(api, path, prefix)
+    operations = api.places[place]
+    operation = operations.get(method)
+    if operation is None:
+        allow = ", ".join(operations)
         raise MethodNotAllowed(f"method: expected {allow}", headers={"allow": allow})
-    return Route(job, f"{method} {place}", model)
+    return Route(operation, f"{method} {place}", model, api)
 
 
-def methods_of(path: str) -> Sequence[str]:
+def methods_of(api: Api, path: str) -> Sequence[str]:
     """
     List the methods that a path takes.
 
     Raises:
         NotFound: No such path.
     """
-    return [*ROUTES[_find(path)[0]]]
+    return [*api.places[_find(api, path)[0]]]
 
 
-def _find(path: str, prefix: str = "") -> tuple[str, str | None]:
-    """Find a path's place in ROUTES, and the model that it names."""
-    if path in ROUTES and "{" not in path:
+def _find(api: Api, path: str, prefix: str = "") -> tuple[str, str | None]:
+    """Find a path's place, and the model that it names."""
+    if path in api.places and "{" not in path:
         return path, None
-    for pattern, place in _PATTERNS.items():
+    for pattern, place in api.patterns.items():
         match = pattern.fullmatch(path)
         if match:
             model = match.groupdict().get("model")
             return place, None if model is None else unquote(model)
-    raise NotFound("path: expected one of " + ", ".join(prefix + place for place in ROUTES))
+    raise NotFound("path: expected one of " + ", ".join(prefix + place for place in api.places))

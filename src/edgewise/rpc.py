@@ -10,8 +10,12 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, Raw
 
-from .cloudflare import find_models
-from .endings import Usage, read_usage, understand
+from .asked.fields import decode, descriptions
+from .asked.generation import Generation, parse
+from .asked.inputs import Flag, Text
+from .asked.structure import is_too_deep
+from .dialects.cloudflare import find_models
+from .dialects.native import complete
 from .errors import (
     BadRequest,
     BodyTooLarge,
@@ -21,14 +25,11 @@ from .errors import (
     retry_headers,
 )
 from .exchange import NO_JSON, Call, Method, Reply, Returned, Stream
-from .fields import decode, descriptions
+from .gate.keys import ANONYMOUS, CALLER
+from .heard.endings import Usage, read_usage, understand
 from .inference import Outcome
-from .inputs import Flag, Text
-from .keys import ANONYMOUS, CALLER
-from .prompt import Generation, parse
-from .replies import JSON, common_headers, complete, stream_headers
+from .replies import JSON, common_headers, stream_headers
 from .settings import Settings
-from .structure import is_too_deep
 
 UNNAMED = "worker"  # who calls over a binding that does not say
 _PARAMETERS = {

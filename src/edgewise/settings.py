@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from .access import Access, read_access
+from .asked.fields import decode, descriptions
+from .asked.inputs import MOST_TOOLS
+from .asked.structure import MAX_DEPTH
 from .errors import Misconfigured
-from .fields import decode, descriptions
-from .inputs import MOST_TOOLS
-from .keys import Key, read_keys
-from .structure import MAX_DEPTH
+from .gate.access import Access, read_access
+from .gate.keys import Key, read_keys
 
 # What a header can carry: the id that ran is told in one.
 ModelId = Annotated[str, Meta(pattern=r"^[!-~]+\Z", description="a model's id")]

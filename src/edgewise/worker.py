@@ -15,7 +15,7 @@ from .app import call, handle
 from .errors import EdgewiseError
 from .exchange import NO_JSON, Arguments, Call, Method, Returned, Stream
 from .ffi import bindings, calls, http
-from .keys import ANONYMOUS, CALLER
+from .gate.keys import ANONYMOUS, CALLER
 from .routes import is_below
 from .rpc import UNNAMED
 from .settings import NAMES, PREFIX

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from typing import cast
 from urllib.parse import quote
 
-from edgewise.inputs import FIELDS
-from edgewise.openai import CHAT_FIELDS, COMPLETION_FIELDS
-from edgewise.routes import ROUTES, Dialect, dialect_of
+from edgewise.asked.inputs import FIELDS
+from edgewise.dialects import API
+from edgewise.dialects.cloudflare import CLOUDFLARE
+from edgewise.dialects.native import NATIVE
+from edgewise.dialects.openai.api import CHAT_FIELDS, COMPLETION_FIELDS, OPENAI
+from edgewise.routes import Dialect, dialect_of
 from tests.harness.witness import CANARY
 
 MODEL = "@cf/meta/llama-3.1-8b-instruct-fast"
@@ -21,7 +24,7 @@ def _address(path: str) -> str:
     return path.replace("{account}", "account").replace("{model}", MODEL)
 
 
-POSTS = [_address(path) for path, jobs in ROUTES.items() if "POST" in jobs]
+POSTS = [_address(path) for path, place in API.places.items() if "POST" in place]
 GETS = [_address(path) for path in ("/run", "/run/{model}")]
 
 _TEXTS = (
@@ -320,7 +323,7 @@ class Malice:
         return json.dumps(value, ensure_ascii=is_ascii).encode(errors="surrogatepass")
 
     def _good(self, path: str) -> dict[str, object]:
-        if dialect_of(path) is not Dialect.OPENAI:
+        if dialect_of(API, path) is not OPENAI:
             body: dict[str, object] = json.loads(self._chance.choice(_GOOD))
             return body
         known = CHAT_FIELDS if path.endswith("chat/completions") else COMPLETION_FIELDS
@@ -417,9 +420,9 @@ def judge(
         assert status == 200
         return
     assert headers["content-type"] == "application/json"
-    dialect = dialect_of(case.path)
+    dialect = dialect_of(API, case.path)
     if status < 300:
-        assert _PARTS[dialect] == json.loads(text).keys()
+        assert _PARTS[dialect.name] == json.loads(text).keys()
         return
     message, param = _read_error(dialect, text)
     if any(message.endswith(f", code {code})") for code in upstream):
@@ -434,16 +437,16 @@ def judge(
 
 
 _LONGEST_MESSAGE = 300
-_PARTS: Mapping[Dialect, set[str]] = {
-    Dialect.NATIVE: {"model", "response", "usage", "finish_reason", "truncated"},
-    Dialect.CLOUDFLARE: {"result", "success", "errors", "messages"},
-    Dialect.OPENAI: {"id", "object", "created", "model", "choices", "usage"},
+_PARTS: Mapping[str, set[str]] = {
+    NATIVE.name: {"model", "response", "usage", "finish_reason", "truncated"},
+    CLOUDFLARE.name: {"result", "success", "errors", "messages"},
+    OPENAI.name: {"id", "object", "created", "model", "choices", "usage"},
 }
 
 
 def _read_error(dialect: Dialect, text: str) -> tuple[str, str | None]:
     body = json.loads(text)
-    if dialect is Dialect.CLOUDFLARE:
+    if dialect is CLOUDFLARE:
         assert body | {"errors": []} == {
             "result": None,
             "success": False,
@@ -456,7 +459,7 @@ def _read_error(dialect: Dialect, text: str) -> tuple[str, str | None]:
         return error["message"], None
     assert body.keys() == {"error"}
     error = body["error"]
-    if dialect is Dialect.OPENAI:
+    if dialect is OPENAI:
         assert error.keys() - {"upstream_code"} == {"message", "type", "param", "code"}
     else:
         assert error.keys() - {"param", "upstream_code"} == {"code", "message"}

@@ -11,10 +11,10 @@ from js import JSON, AbortSignal, Array, Object, Reflect, crypto, fetch
 from pyodide.ffi import JsException, JsProxy, to_js
 from workers import import_from_javascript
 
-from ..access import Jwk
 from ..app import Platform
 from ..errors import AccessUnavailable, Misconfigured, RateLimitUnavailable, UpstreamError
 from ..exchange import Stream
+from ..gate.access import Jwk
 from ..inference import Answer
 from ..records import Record, word_point, word_record
 from ..settings import NAMES

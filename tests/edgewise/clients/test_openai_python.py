@@ -8,7 +8,7 @@ import openai
 import pydantic
 import pytest
 
-from edgewise.openai import CHAT_FIELDS, COMPLETION_FIELDS, WITHOUT_EFFECT
+from edgewise.dialects.openai.api import CHAT_FIELDS, COMPLETION_FIELDS, WITHOUT_EFFECT
 from tests.harness.conversation import (
     ACCOUNT,
     CALL,

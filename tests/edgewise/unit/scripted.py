@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from edgewise.access import Jwk
 from edgewise.app import Platform, call, handle
 from edgewise.errors import AccessUnavailable, BodyTooLarge, RateLimitUnavailable
 from edgewise.exchange import Arguments, Call, Method, Reply, Request, Returned
+from edgewise.gate.access import Jwk
 from edgewise.inference import Answer
 from edgewise.records import Record
 from tests.edgewise.hostile import Case

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from edgewise import access
-from edgewise.access import FRESH_S, LEEWAY_S, PAUSE_S, RETRY_S, STALE_S, Access
 from edgewise.errors import AccessUnavailable
 from edgewise.exchange import Reply
+from edgewise.gate import access
+from edgewise.gate.access import FRESH_S, LEEWAY_S, PAUSE_S, RETRY_S, STALE_S, Access
 from tests.edgewise.unit.scripted import (
     NOW,
     Corridor,

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
+from edgewise.asked.fields import decode_with_names, descriptions
+from edgewise.asked.inputs import NAMES, Inputs, Message
+from edgewise.dialects.openai.api import Extras
 from edgewise.errors import BadRequest
-from edgewise.fields import decode_with_names, descriptions
-from edgewise.inputs import NAMES, Inputs, Message
-from edgewise.openai import Extras
 
 
 class Anything(Struct):

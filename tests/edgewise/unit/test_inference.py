@@ -4,10 +4,10 @@ import json
 import pytest
 
 from edgewise import inference
+from edgewise.asked.generation import Generation
 from edgewise.errors import UpstreamError
 from edgewise.exchange import Stream
 from edgewise.inference import Answer, infer
-from edgewise.prompt import Generation
 from tests.edgewise.unit.scripted import (
     BASE,
     FAST,

@@ -1,8 +1,8 @@
 import msgspec
 import pytest
 
+from edgewise.asked.models import check_window
 from edgewise.errors import ContextLengthExceeded
-from edgewise.models import check_window
 from edgewise.settings import Model
 
 # Every character that ends a word.

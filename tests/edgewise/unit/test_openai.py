@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
+from edgewise.dialects.openai.api import CHAT_FIELDS, COMPLETION_FIELDS
 from edgewise.exchange import Reply, Rewritten, Stream
 from edgewise.inference import Answer
-from edgewise.openai import CHAT_FIELDS, COMPLETION_FIELDS
 from tests.edgewise.unit.scripted import (
     BASE,
     FAST,

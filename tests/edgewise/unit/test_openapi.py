@@ -6,10 +6,11 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from edgewise import openapi
-from edgewise.routes import OPEN, ROUTES, Job, resolve
+from edgewise.dialects import API
+from edgewise.routes import Lookup, resolve
 from tests.edgewise.unit.scripted import BASE, Corridor, body_of, completion, variables
 
-DOCUMENT = json.loads(openapi.describe("", 256, 2048))
+DOCUMENT = json.loads(openapi.describe(API, "", 256, 2048))
 OPERATIONS = [
     (path, method, operation)
     for path, operations in DOCUMENT["paths"].items()
@@ -56,23 +57,19 @@ def test_description_has_the_limits_of_the_deployment(
 def test_description_has_every_route_and_no_other() -> None:
     described = {(path, method.upper()) for path, method, _ in OPERATIONS}
 
-    assert described == {(path, method) for path, jobs in ROUTES.items() for method in jobs}
-
-
-def test_every_job_has_a_route() -> None:
-    assert {job for jobs in ROUTES.values() for job in jobs.values()} == set(Job)
+    assert described == {(path, method) for path, place in API.places.items() for method in place}
 
 
 @pytest.mark.parametrize("path", DOCUMENT["paths"])
-def test_path_with_its_examples_leads_to_its_job(path: str) -> None:
+def test_path_with_its_examples_leads_to_its_operation(path: str) -> None:
     parameters = DOCUMENT["paths"][path].get("parameters", [])
     assert {each["name"] for each in parameters} == set(re.findall(r"{(\w+)}", path))
     real = path
     for each in parameters:
         real = real.replace("{" + each["name"] + "}", each["example"])
 
-    for method, job in ROUTES[path].items():
-        assert resolve(method, real).job is job
+    for method, operation in API.places[path].items():
+        assert resolve(API, method, real).operation is operation
 
 
 def test_operations_are_told_apart_by_their_dialect() -> None:
@@ -189,7 +186,8 @@ def test_answer_fits_its_schema(
 def test_operations_tell_what_lets_callers_in(
     path: str, method: str, operation: dict[str, object]
 ) -> None:
-    is_open = ROUTES[path][method.upper()] in OPEN
+    work = API.places[path][method.upper()].work
+    is_open = isinstance(work, Lookup) and work.is_open
 
     assert operation.get("security") == (
         None if is_open else [{}, {"bearer": []}, {"key": []}, {"access": []}]

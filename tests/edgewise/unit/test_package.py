@@ -57,9 +57,9 @@ def test_package_installed_beside_msgspec_reads_prompts_on_cpython(
     program = (
         "import sys\n"
         f"sys.path.insert(0, {str(tmp_path)!r})\n"
-        "import edgewise, edgewise.prompt, edgewise.settings\n"
+        "import edgewise, edgewise.asked.generation, edgewise.settings\n"
         "settings = edgewise.settings.read_settings('{}')\n"
-        'told = edgewise.prompt.parse(b\'{"prompt":"Hello"}\', None, settings)\n'
+        'told = edgewise.asked.generation.parse(b\'{"prompt":"Hello"}\', None, settings)\n'
         "print(edgewise.__file__, edgewise.VERSION, told.max_tokens)\n"
     )
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from edgewise.answers import read_answer, read_plain
-from edgewise.chunks import Chunks
-from edgewise.openai_objects import Heading
-from edgewise.prompt import Generation
+from edgewise.asked.generation import Generation
+from edgewise.dialects.openai.chunks import Chunks
+from edgewise.dialects.openai.objects import Heading
+from edgewise.heard.flavours import read_answer, read_plain
 from tests.harness.parts import count
 from workers_ai_local import Flavour, Framer, Shape, Text
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from edgewise.asked.generation import Generation
+from edgewise.asked.generation import parse as parse_for
+from edgewise.asked.inputs import Inputs
 from edgewise.errors import BadRequest, UnknownModel
-from edgewise.inputs import Inputs
-from edgewise.prompt import Generation
-from edgewise.prompt import parse as parse_for
 from edgewise.settings import read_settings
 
 SCOPED = {"messages": [{"role": "user", "content": "Hello"}]}

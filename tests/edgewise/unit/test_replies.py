@@ -2,11 +2,11 @@ import json
 
 import pytest
 
+from edgewise.asked.generation import Generation
+from edgewise.dialects.native import run_reply
 from edgewise.errors import UpstreamError
 from edgewise.exchange import Reply
 from edgewise.inference import Outcome
-from edgewise.prompt import Generation
-from edgewise.replies import run_reply
 from tests.edgewise.unit.scripted import body_of
 
 

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
+from edgewise.asked.models import serving
 from edgewise.errors import Misconfigured
-from edgewise.models import serving
 from edgewise.settings import read_settings
 from tools.runtime.config import deployment
 

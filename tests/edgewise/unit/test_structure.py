@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgewise.structure import MAX_DEPTH, is_too_deep
+from edgewise.asked.structure import MAX_DEPTH, is_too_deep
 
 documents = st.recursive(
     st.integers() | st.text(alphabet='[]{}"\\a'),

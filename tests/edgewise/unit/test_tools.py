@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
+from edgewise.asked.generation import parse
 from edgewise.errors import BadRequest
-from edgewise.prompt import parse
 from edgewise.settings import read_settings
 
 SETTINGS = read_settings('{"MODELS":[{"id":"m"}]}')

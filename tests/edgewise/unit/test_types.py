@@ -9,11 +9,12 @@ from typing import get_args
 
 import pytest
 
-from edgewise import cloudflare, inputs, tools
 from edgewise import rpc as calls
-from edgewise.endings import FinishReason, Usage
+from edgewise.asked import inputs, tools
+from edgewise.dialects import cloudflare
+from edgewise.dialects.native import CompletionBody
 from edgewise.errors import MEANINGS, UNKNOWN, EdgewiseError
-from edgewise.replies import CompletionBody
+from edgewise.heard.endings import FinishReason, Usage
 from tests.harness.typescript import COMPILER, needs_typescript
 from tools import prepare
 

@@ -10,9 +10,14 @@ from itertools import islice
 import pytest
 from jsonschema import Draft202012Validator
 
+from edgewise.asked.generation import Generation, parse
+from edgewise.dialects.openai.api import (
+    CHAT_FIELDS,
+    COMPLETION_FIELDS,
+    parse_chat,
+    parse_completion,
+)
 from edgewise.errors import EdgewiseError
-from edgewise.openai import CHAT_FIELDS, COMPLETION_FIELDS, parse_chat, parse_completion
-from edgewise.prompt import Generation, parse
 from edgewise.settings import Settings, read_settings
 from tests.edgewise import workers_ai_schema
 from tests.harness.parts import count
@@ -360,14 +365,14 @@ def test_what_we_take_workers_ai_takes_too() -> None:
     ids=["chat", "completions"],
 )
 def test_what_we_take_in_openai_s_dialect_workers_ai_takes_too(
-    reword: Callable[[Body], Body | None], read: Callable[[bytes, Settings], Generation]
+    reword: Callable[[Body], Body | None], read: Callable[[bytes, str | None, Settings], Generation]
 ) -> None:
     accepted = 0
     worded = (body for body in map(reword, bodies(seed=2)) if body is not None)
 
     for body in islice(worded, CASES):
         try:
-            generation = read(json.dumps(body).encode(), SETTINGS)
+            generation = read(json.dumps(body).encode(), None, SETTINGS)
         except EdgewiseError:
             continue
         accepted += 1

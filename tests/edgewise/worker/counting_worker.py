@@ -6,7 +6,7 @@ from typing import Any
 import js
 from deployed import Default as Deployed  # type: ignore[import-not-found]  # entry.py, renamed
 
-from edgewise.chunks import Chunks
+from edgewise.dialects.openai.chunks import Chunks
 
 
 class Default(Deployed):  # type: ignore[misc]  # the SDK has no types outside workerd

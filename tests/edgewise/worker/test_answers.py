@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from edgewise import VERSION
-from edgewise.structure import MAX_DEPTH
+from edgewise.asked.structure import MAX_DEPTH
 from tests.edgewise.golden import ERRORS
 from tests.harness.shared import Worker
 from workers_ai_local import KINDS, Reply, Scripted

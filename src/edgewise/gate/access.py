@@ -15,8 +15,8 @@ from typing import Protocol, TypeVar
 import msgspec
 from msgspec import Raw
 
-from .errors import AccessUnavailable, Misconfigured, Unauthorized
-from .structure import is_too_deep
+from ..asked.structure import is_too_deep
+from ..errors import AccessUnavailable, Misconfigured, Unauthorized
 
 HEADER = "cf-access-jwt-assertion"
 BY_ACCESS = "access:"  # no name of a key begins so

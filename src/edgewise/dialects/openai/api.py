@@ -6,22 +6,31 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta
 
-from .answers import Answer, read_call
+from ... import examples
+from ...asked.fields import decode_checked, decode_with_names, descriptions
+from ...asked.generation import Generation, find_ignored, generate
+from ...asked.inputs import EXPECTED, FIELDS, MOST_SEED, NAMES, Flag, Inputs, MaxTokens
+from ...asked.models import find_model, serving
+from ...errors import BadRequest, EdgewiseError, UpstreamError
+from ...exchange import Reply, Request, Rewritten, Stream
+from ...heard.endings import FinishReason, read_usage, understand
+from ...heard.flavours import Answer, read_call
+from ...inference import Outcome
+from ...openapi import alternatives_of, limit_max_tokens, properties_of
+from ...replies import EVENT_STREAM, JSON, common_headers, json_reply, stream_headers
+from ...routes import Dialect, Inference, Json, Lookup, Operation, Route, Schemas
+from ...settings import Model, Settings
+from ..cloudflare import ACCOUNT
 from .chunks import Chunks, Stopper
-from .endings import FinishReason, read_usage, understand
-from .errors import BadRequest, EdgewiseError, UpstreamError
-from .exchange import Reply, Request, Rewritten, Stream
-from .fields import decode_checked, decode_with_names, descriptions
-from .inference import Outcome
-from .inputs import EXPECTED, FIELDS, MOST_SEED, NAMES, Flag, Inputs, MaxTokens
-from .models import serving
-from .openai_objects import (
+from .objects import (
     CallWriter,
+    ChatChunk,
     ChatCompletion,
     ChatMessage,
     Choice,
     Heading,
     ModelList,
+    OpenAIErrorBody,
     OpenAIModel,
     TextChoice,
     TextCompletion,
@@ -29,9 +38,6 @@ from .openai_objects import (
     word_error,
     word_usage,
 )
-from .prompt import Generation, find_ignored, generate
-from .replies import common_headers, json_reply, stream_headers
-from .settings import Model, Settings
 
 _StopText = Annotated[str, Meta(min_length=1, description="a string that is not empty")]
 _STOP = "a string that is not empty, or an array of 1 to 4"
@@ -112,7 +118,7 @@ _NAMES = NAMES | set(Extras.__struct_fields__)
 _LONGEST_NAME = 64
 
 
-def parse_chat(document: bytes, settings: Settings) -> Generation:
+def parse_chat(document: bytes, _model: str | None, settings: Settings) -> Generation:
     """
     Read the body of a chat completion.
 
@@ -122,7 +128,7 @@ def parse_chat(document: bytes, settings: Settings) -> Generation:
     return _parse(document, settings, CHAT_FIELDS, "messages")
 
 
-def parse_completion(document: bytes, settings: Settings) -> Generation:
+def parse_completion(document: bytes, _model: str | None, settings: Settings) -> Generation:
     """
     Read the body of a completion. Its prompt is an unscoped one, or with `raw` a raw one.
 
@@ -287,3 +293,155 @@ def _list(model: Model) -> OpenAIModel:
 def openai_error(error: EdgewiseError, headers: Mapping[str, str]) -> Reply:
     """Word an error."""
     return json_reply(error.status, word_error(error), headers)
+
+
+def _list_models(_request: Request, _route: Route, settings: Settings) -> Reply:
+    return models_reply(settings.models)
+
+
+def _describe_model(_request: Request, route: Route, settings: Settings) -> Reply:
+    return model_reply(find_model(route.model, settings))
+
+
+def _finish_schemas(schemas: dict[str, Json], default: int, ceiling: int) -> None:
+    """Describe the bodies, which are decoded twice: into Workers AI's inputs, and into Extras."""
+    extras = schemas.pop("Extras")
+    limit_max_tokens(extras, "max_completion_tokens", default, ceiling)
+    known = {**properties_of(schemas["Inputs"]), **properties_of(extras)}
+    for name, fields, asked_by in (
+        ("ChatRequest", CHAT_FIELDS, "messages"),
+        ("CompletionRequest", COMPLETION_FIELDS, "prompt"),
+    ):
+        properties = {key: value for key, value in known.items() if key in fields}
+        properties[asked_by] = alternatives_of(properties[asked_by])[0]
+        properties |= {
+            key: {"enum": [None, *allowed]} for key, allowed in ONLY.items() if key in fields
+        }
+        ignored = {key: {"description": "Without effect."} for key in sorted(WITHOUT_EFFECT)}
+        schemas[name] = {
+            "title": name,
+            "description": "As OpenAI's, and the other fields of Workers AI's inputs.",
+            "type": "object",
+            "properties": properties | ignored,
+            "required": ["model", asked_by],
+            "additionalProperties": False,
+        }
+
+
+def _operations(base: str, suffix: str) -> list[Operation]:
+    """
+    List the operations below a path.
+
+    Args:
+        suffix: Of their names.
+    """
+    return [
+        Operation(
+            name=f"chat{suffix}",
+            path=f"{base}/v1/chat/completions",
+            work=Inference(parse=parse_chat, reply=chat_reply),
+            summary="A chat completion, or its chunks.",
+            body="ChatRequest",
+            answers={JSON: ChatCompletion, EVENT_STREAM: None},
+        ),
+        Operation(
+            name=f"complete{suffix}",
+            path=f"{base}/v1/completions",
+            work=Inference(parse=parse_completion, reply=completion_reply),
+            summary="A completion, or its chunks.",
+            body="CompletionRequest",
+            answers={JSON: TextCompletion, EVENT_STREAM: None},
+        ),
+        Operation(
+            name=f"openaiModels{suffix}",
+            path=f"{base}/v1/models",
+            methods=("GET", "HEAD"),
+            work=Lookup(_list_models),
+            summary="The catalogue, as OpenAI lists models.",
+            answers={JSON: ModelList},
+        ),
+        Operation(
+            name=f"openaiModel{suffix}",
+            path=f"{base}/v1/models/{{model}}",
+            methods=("GET", "HEAD"),
+            work=Lookup(_describe_model),
+            summary="One model of the catalogue.",
+            answers={JSON: OpenAIModel},
+        ),
+    ]
+
+
+_HEAD: Json = {"created": 1_795_379_373, "model": examples.SERVED_BY}
+_LISTED: Json = {
+    "id": examples.MODEL,
+    "object": "model",
+    "created": 0,
+    "owned_by": "meta",
+    "capabilities": ["tools"],
+    "served_by": [examples.SERVED_BY],
+    "context_window": 128_000,
+}
+_END: Json = {"finish_reason": "length", "logprobs": None}
+OPENAI = Dialect(
+    name="OpenAI's",
+    paths=r"(/client/v4/accounts/[^/]+/ai)?/v1(/|$)",
+    refuse=openai_error,
+    request_headers=["openai-organization", "openai-project", "openai-beta", "idempotency-key"],
+    # OpenAI's library for browsers describes itself, each version in a few headers more.
+    request_header_pattern="x-stainless-[a-z-]{1,40}",
+    operations=[*_operations("", ""), *_operations(ACCOUNT, "OfAccount")],
+    schemas=Schemas(
+        structs=[
+            *(Inputs, Extras, ChatCompletion, ChatChunk, TextCompletion),
+            *(ModelList, OpenAIModel, OpenAIErrorBody),
+        ],
+        error=OpenAIErrorBody,
+        finish=_finish_schemas,
+        examples={
+            "ChatRequest": {
+                "model": examples.MODEL,
+                "messages": examples.MESSAGES,
+                "max_tokens": 4,
+            },
+            "CompletionRequest": {"model": examples.MODEL, "prompt": "Hello", "max_tokens": 4},
+            "ChatCompletion": {
+                "id": "chatcmpl-1",
+                "object": "chat.completion",
+                **_HEAD,
+                "choices": [
+                    {
+                        "index": 0,
+                        "message": {"role": "assistant", "content": examples.TEXT, "refusal": None},
+                        **_END,
+                    }
+                ],
+                "usage": examples.USAGE,
+            },
+            "ChatChunk": {
+                "id": "chatcmpl-1",
+                "object": "chat.completion.chunk",
+                **_HEAD,
+                "choices": [
+                    {"index": 0, "delta": {"content": "I"}, "finish_reason": None, "logprobs": None}
+                ],
+            },
+            "TextCompletion": {
+                "id": "cmpl-1",
+                "object": "text_completion",
+                **_HEAD,
+                "choices": [{"index": 0, "text": examples.TEXT, **_END}],
+                "usage": examples.USAGE,
+            },
+            "OpenAIModel": _LISTED,
+            "ModelList": {"object": "list", "data": [_LISTED]},
+            "OpenAIErrorBody": {
+                "error": {
+                    "message": examples.REFUSAL,
+                    "type": "invalid_request_error",
+                    "param": "temperature",
+                    "code": "invalid_request",
+                }
+            },
+        },
+    ),
+)

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Raw
 
-from .answers import read_answer, read_call, read_code, read_plain
-from .endings import FinishReason, Usage, find_reason, read_usage
-from .errors import UpstreamError
-from .openai_objects import (
+from ...asked.generation import Generation
+from ...errors import UpstreamError
+from ...heard.endings import FinishReason, Usage, find_reason, read_usage
+from ...heard.flavours import read_answer, read_call, read_code, read_plain
+from ...heard.frames import DONE, Lines
+from .objects import (
     CallWriter,
     Delta,
     DeltaChoice,
@@ -19,8 +21,6 @@ from .openai_objects import (
     word_error,
     word_usage,
 )
-from .prompt import Generation
-from .sse import DONE, Lines
 
 
 class Stopper:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from .errors import BadRequest, EdgewiseError
+from ..errors import BadRequest, EdgewiseError
 from .structure import MAX_DEPTH, find_structure, is_deeper, read_any, read_plain
 
 T = TypeVar("T")

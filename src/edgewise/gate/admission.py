@@ -7,10 +7,10 @@ from typing import Protocol
 
 import msgspec
 
-from .errors import BadRequest, RateLimited, RateLimitUnavailable
-from .exchange import Call, Request
-from .inputs import Inputs
-from .settings import Settings
+from ..asked.inputs import Inputs
+from ..errors import BadRequest, RateLimited, RateLimitUnavailable
+from ..exchange import Call, Request
+from ..settings import Settings
 
 BY_CALLER = "RATE_LIMIT_CALLER"
 BY_ADDRESS = "RATE_LIMIT_ADDRESS"

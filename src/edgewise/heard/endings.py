@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Raw
 
-from .answers import Answer, mend, read_answer, read_code
-from .errors import UpstreamError
+from ..errors import UpstreamError
+from .flavours import Answer, mend, read_answer, read_code
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 

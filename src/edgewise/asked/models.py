@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from .errors import ContextLengthExceeded, UnknownModel
-from .settings import Model, Settings
+from ..errors import ContextLengthExceeded, UnknownModel
+from ..settings import Model, Settings
 
 
 def find_model(name: str | None, settings: Settings) -> Model:

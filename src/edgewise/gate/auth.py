@@ -3,12 +3,12 @@
 import re
 from collections.abc import Mapping
 
+from ..errors import Closed, ForeignHost, ForeignOrigin, Unauthorized
+from ..exchange import Request
+from ..settings import ANY_ORIGIN, Settings
 from .access import BY_ACCESS, Web, challenge, identify
 from .access import HEADER as ACCESS_HEADER
-from .errors import Closed, ForeignHost, ForeignOrigin, Unauthorized
-from .exchange import Request
 from .keys import ANONYMOUS, KEY, find_caller
-from .settings import ANY_ORIGIN, Settings
 
 _BEARER = re.compile(rf"(?i:bearer) +(?P<key>{KEY})")
 _PORT = re.compile(r":[0-9]+\Z")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from .errors import BadRequest
+from ..errors import BadRequest
 
 Name = Annotated[str, Meta(min_length=1, description="a string that is not empty")]
 _Description = Annotated[str, Meta(description="a string")]

@@ -6,8 +6,9 @@ from typing import cast
 
 import msgspec
 
-from .admission import check_characters, check_counts
-from .errors import BadRequest
+from ..errors import BadRequest
+from ..gate.admission import check_characters, check_counts
+from ..settings import Settings
 from .fields import decode_with_names, name_value, read_query
 from .inputs import (
     EXPECTED,
@@ -22,7 +23,6 @@ from .inputs import (
 )
 from .messages import impose, read_texts, word_messages
 from .models import check_window, find_model
-from .settings import Settings
 from .tools import word_tools
 
 _DECODER = msgspec.json.Decoder(Inputs)

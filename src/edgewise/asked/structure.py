@@ -7,7 +7,7 @@ from collections.abc import Container, Mapping
 
 import msgspec
 
-from .errors import BadRequest
+from ..errors import BadRequest
 
 # A decoder takes a level of the stack for a level of nesting. In workerd the stack is small, and
 # running out of it ends the isolate with every request in it: 10,000 levels do, 2,000 do not.

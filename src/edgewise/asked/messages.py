@@ -7,7 +7,7 @@ from typing import cast
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from .errors import BadRequest
+from ..errors import BadRequest
 from .inputs import EXPECTED, CalledFunction, Content, Message, ToolCall
 
 _PARTS = attrgetter("role", "content", "tool_calls", "name", "tool_call_id")

@@ -7,18 +7,13 @@ Source: fetch.spec.whatwg.org, "CORS protocol"
 import re
 from collections.abc import Mapping
 
-from .exchange import Reply, Request
-from .routes import methods_of
-from .settings import ANY_ORIGIN, Settings
+from ..exchange import Reply, Request
+from ..routes import Api, methods_of
+from ..settings import ANY_ORIGIN, Settings
 
 _MAX_AGE_S = 7200  # browsers keep it no longer
-_TAKEN = (
-    *("authorization", "content-type", "x-api-key", "x-request-id", "last-event-id"),
-    *("openai-organization", "openai-project", "openai-beta", "idempotency-key"),
-)
-# OpenAI's library for browsers tells about itself, each version in a few headers more.
-_STAINLESS = re.compile(r"x-stainless-[a-z-]{1,40}")
-_MOST_STAINLESS = 32
+_TAKEN = ("authorization", "content-type", "x-api-key", "x-request-id", "last-event-id")
+_MOST_MATCHED = 32  # headers that a dialect takes by their pattern
 _TOLD = (
     *("x-request-id", "x-model", "x-max-tokens", "x-ignored-fields", "server-timing"),
     *("retry-after", "x-should-retry", "www-authenticate"),
@@ -47,22 +42,26 @@ def is_preflight(request: Request) -> bool:
     return request.method == "OPTIONS" and "access-control-request-method" in request.headers
 
 
-def preflight_reply(request: Request, settings: Settings) -> Reply:
+def preflight_reply(request: Request, settings: Settings, api: Api) -> Reply:
     """
     Tell a browser what a page may send; nothing, where its origin is not allowed.
 
     Raises:
         NotFound: There is no such path.
     """
-    methods = methods_of(request.path)
+    methods = methods_of(api, request.path)
     if "access-control-allow-origin" not in cors_headers(request, settings):
         return Reply(204, {}, None)
     asked = request.headers.get("access-control-request-headers", "").lower().split(",")
     names = [name.strip() for name in asked]
-    stainless = sorted({name for name in names if _STAINLESS.fullmatch(name)})
+    taken = [*_TAKEN, *(name for dialect in api.dialects for name in dialect.request_headers)]
+    patterns = [dialect.request_header_pattern for dialect in api.dialects]
+    matched = {
+        name for name in names for pattern in patterns if pattern and re.fullmatch(pattern, name)
+    }
     headers = {
         "access-control-allow-methods": ", ".join(methods),
-        "access-control-allow-headers": ", ".join([*_TAKEN, *stainless[:_MOST_STAINLESS]]),
+        "access-control-allow-headers": ", ".join([*taken, *sorted(matched)[:_MOST_MATCHED]]),
         "access-control-max-age": str(_MAX_AGE_S),
     }
     return Reply(204, headers, None)

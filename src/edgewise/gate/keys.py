@@ -7,7 +7,7 @@ from hmac import compare_digest
 
 import msgspec
 
-from .errors import Misconfigured
+from ..errors import Misconfigured
 
 ANONYMOUS = "anonymous"
 # What RFC 6750 lets a bearer token be made of, and long enough not to be guessed.

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Raw
 
-from .structure import is_too_deep
+from ..asked.structure import is_too_deep
 
 S = TypeVar("S", bound=msgspec.Struct)
 

@@ -9,9 +9,9 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from .answers import Call
-from .endings import FinishReason, Usage
-from .errors import EdgewiseError
+from ...errors import EdgewiseError
+from ...heard.endings import FinishReason, Usage
+from ...heard.flavours import Call
 
 TextReason = Literal["stop", "length", "content_filter"]
 

@@ -10,15 +10,17 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
-from .endings import read_usage, understand
-from .errors import BadRequest, EdgewiseError
-from .exchange import Reply, Stream
-from .fields import decode, descriptions, read_query
-from .inference import Outcome
-from .models import serving
-from .prompt import Generation
-from .replies import common_headers, json_reply, run_reply
-from .settings import Model
+from .. import examples
+from ..asked.fields import decode, descriptions, read_query
+from ..asked.generation import Generation, parse
+from ..asked.models import serving
+from ..errors import BadRequest, EdgewiseError
+from ..exchange import Reply, Request, Stream
+from ..heard.endings import read_usage, understand
+from ..inference import Outcome
+from ..replies import EVENT_STREAM, JSON, common_headers, json_reply, stream_headers
+from ..routes import Dialect, Inference, Lookup, Operation, Route, Schemas
+from ..settings import Model, Settings
 
 _TEXT_GENERATION: Literal["Text Generation"] = "Text Generation"
 
@@ -106,7 +108,7 @@ def run_reply_in_envelope(generation: Generation, outcome: Outcome) -> Reply:
         UpstreamError: The JSON is not what Workers AI documents.
     """
     if isinstance(outcome.body, Stream):
-        return run_reply(generation, outcome)
+        return Reply(200, stream_headers(generation, outcome), outcome.body)
     answer, reason, truncated = understand(outcome.model, outcome.body, generation.max_tokens)
     said: dict[str, object] = {**_SAID.decode(outcome.body)}
     result = said | {"finish_reason": reason, "truncated": truncated}
@@ -173,3 +175,55 @@ def _list(model: Model) -> ListedModel:
         properties.insert(0, Property("context_window", str(model.context_window)))
     description = f"Served by {', '.join(serving(model))}."
     return ListedModel(model.id, _SOURCE, model.id, description, _TASK, [], properties)
+
+
+def _run(_request: Request, generation: Generation, outcome: Outcome) -> Reply:
+    return run_reply_in_envelope(generation, outcome)
+
+
+def _search(request: Request, _route: Route, settings: Settings) -> Reply:
+    return search_reply(settings.models, request.query)
+
+
+ACCOUNT = "/client/v4/accounts/{account}/ai"
+CLOUDFLARE = Dialect(
+    name="Cloudflare's",
+    paths="/client/v4",
+    refuse=error_in_envelope,
+    operations=[
+        Operation(
+            name="cloudflareRun",
+            path=f"{ACCOUNT}/run/{{model}}",
+            work=Inference(parse=parse, reply=_run),
+            summary="What Workers AI said, finish_reason and truncated beside it; or its stream.",
+            body="Inputs",
+            answers={JSON: Envelope, EVENT_STREAM: None},
+        ),
+        Operation(
+            name="cloudflareModels",
+            path=f"{ACCOUNT}/models/search",
+            methods=("GET", "HEAD"),
+            work=Lookup(_search),
+            summary="The catalogue, as Cloudflare's search lists it.",
+            answers={JSON: Envelope},
+            query=Search,
+        ),
+    ],
+    schemas=Schemas(
+        structs=[Envelope, ListedModel],
+        error=Envelope,
+        examples={
+            "Envelope": {
+                "result": {
+                    "response": examples.TEXT,
+                    "usage": examples.USAGE,
+                    "finish_reason": "length",
+                    "truncated": True,
+                },
+                "success": True,
+                "errors": [],
+                "messages": [],
+            }
+        },
+    ),
+)

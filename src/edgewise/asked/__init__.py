@@ -1,0 +1,1 @@
+"""What is asked: bodies, decoded and validated into one normal form."""

@@ -1,0 +1,1 @@
+"""What came back from Workers AI, in every flavour."""
