@@ -11,9 +11,9 @@ from .dialects import API
 from .errors import EdgewiseError, InternalError, retry_headers
 from .exchange import Call, Method, Reply, Request, Returned, Stream
 from .gate.access import Web
-from .gate.admission import RateLimits, admit, admit_call
 from .gate.auth import authenticate, check_host, check_origin
 from .gate.cors import cors_headers, is_preflight, preflight_reply
+from .gate.rates import RateLimits, admit, admit_call
 from .inference import Ai, Outcome, infer
 from .records import Draft, Record
 from .routes import Api, Inference, Lookup, Route, dialect_of, resolve, strip

@@ -174,12 +174,18 @@ class AccessUnavailable(EdgewiseError):
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What one of Workers AI's codes means to our caller."""
+    """
+    What one of Workers AI's codes means to our caller.
+
+    Attributes:
+        is_gone: Whether it says that the model is gone, not busy, so that another one may serve.
+    """
 
     status: int
     code: str
     message: str
     retry: Retry = Retry.NEVER
+    is_gone: bool = False
 
 
 UNKNOWN = Meaning(502, "upstream_error", "Workers AI failed", Retry.MAYBE)
@@ -192,7 +198,7 @@ _ALLOCATION = Meaning(
     "the account's daily allocation of neurons is used up",
     Retry.TOMORROW,
 )
-_NO_MODEL = Meaning(404, "model_not_found", "Workers AI has no such model")
+_NO_MODEL = Meaning(404, "model_not_found", "Workers AI has no such model", is_gone=True)
 
 # What each code means: developers.cloudflare.com/workers-ai/platform/errors/, but for 3030, 3046,
 # 4006, 5006, 5012, 5021, 5024, 5025, 5028, 5034, 8001 and 8006, which were seen live in 2026.
@@ -228,7 +234,7 @@ MEANINGS: Mapping[int, Meaning] = {
     ),
     5024: Meaning(422, "upstream_json_mode_failed", "JSON mode could not be met"),
     5025: Meaning(422, "upstream_json_schema_unsupported", "the model takes no JSON schema"),
-    5028: Meaning(410, "model_retired", "the model was retired"),
+    5028: Meaning(410, "model_retired", "the model was retired", is_gone=True),
     5034: _FORBIDDEN,
     5035: Meaning(403, "upstream_paid_plan_required", "the model requires a Workers Paid plan"),
     8001: _REFUSED,
@@ -252,6 +258,7 @@ class UpstreamError(EdgewiseError):
         self.status = meaning.status
         self.code = meaning.code
         self.retry = meaning.retry
+        self.is_gone = meaning.is_gone
         self.upstream_code = upstream_code
         if upstream_code is not None:
             self.envelope_code = upstream_code

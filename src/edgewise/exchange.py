@@ -7,7 +7,7 @@ from typing import Protocol
 import msgspec
 
 from .errors import EdgewiseError
-from .heard.endings import Usage
+from .heard.events import Usage
 
 
 class Body(Protocol):

@@ -10,9 +10,6 @@ from .errors import UpstreamError
 from .exchange import Stream
 from .heard.flavours import read_code
 
-# No such model, retired, invalid id: the model is gone, not busy, so another one may serve.
-FALL_BACK_ON = frozenset({5007, 5028, 3042})
-
 # What serves an id to the model of them that answered last. A cache that may be lost at any time.
 answered_last: dict[tuple[str, ...], str] = {}
 
@@ -79,7 +76,7 @@ async def infer(generation: Generation, served_by: Sequence[str], ai: Ai) -> Out
             answered_last[key] = model
             return Outcome(model, answer.body)
         refusal = UpstreamError(_code(answer.body), model=model)
-        if refusal.upstream_code not in FALL_BACK_ON:
+        if not refusal.is_gone:
             break
     raise refusal
 

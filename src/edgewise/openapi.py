@@ -8,7 +8,7 @@ import msgspec
 from . import VERSION, examples
 from .exchange import Reply
 from .gate.access import HEADER as ACCESS_HEADER
-from .replies import EVENT_STREAM, JSON, json_text
+from .replies import EVENT_STREAM, JSON, OF_ALL, OF_INFERENCE, json_text
 from .routes import Api, Dialect, Inference, Json, Lookup, Operation
 from .settings import Settings
 
@@ -30,15 +30,6 @@ _STATUSES = {
 }
 _WITHOUT_MODEL = ("400", "403", "405", "500")
 _WITH_A_CALLER = ("401", "503")
-_OF_ALL = {
-    "x-request-id": "The request's name: its caller's own, or that of Cloudflare.",
-    "server-timing": "Milliseconds until Workers AI began its answer, and our own.",
-}
-_HEADERS = {
-    "x-model": "The id of Workers AI that ran.",
-    "x-max-tokens": "The limit of tokens that the completion ran under.",
-    "x-ignored-fields": "Fields that were sent and do nothing.",
-}
 
 
 @cache
@@ -160,7 +151,7 @@ def _describe_operation(dialect: Dialect, operation: Operation, method: str) -> 
     answered: Json = {"description": operation.summary}
     if method != "HEAD":
         answered["content"] = content
-    headers = {**_OF_ALL, **(_HEADERS if is_inference else {})}
+    headers = {**OF_ALL, **(OF_INFERENCE if is_inference else {})}
     answered["headers"] = {
         name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()
     }

@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from .errors import EdgewiseError, UpstreamError
 from .exchange import Rewriter
-from .heard.endings import Usage
+from .heard.events import Usage
 
 _NOBODY = "-:nobody"  # no caller's name has both
 

@@ -6,8 +6,25 @@ import msgspec
 
 from .asked.generation import Generation
 from .exchange import Reply
-from .heard.endings import Usage
+from .heard.events import Usage
 from .inference import Outcome
+
+# The headers that callers may read, to what they say: in the order in which pages are told them.
+# Those of every answer, those that a model's answer has besides, and those of errors.
+OF_ALL: Mapping[str, str] = {
+    "x-request-id": "The request's name: its caller's own, or that of Cloudflare.",
+    "server-timing": "Milliseconds until Workers AI began its answer, and our own.",
+}
+OF_INFERENCE: Mapping[str, str] = {
+    "x-model": "The id of Workers AI that ran.",
+    "x-max-tokens": "The limit of tokens that the completion ran under.",
+    "x-ignored-fields": "Fields that were sent and do nothing.",
+}
+OF_ERRORS: Mapping[str, str] = {
+    "retry-after": "Seconds after which the same request may succeed.",
+    "x-should-retry": "Whether OpenAI's libraries are to try again: false, or nothing.",
+    "www-authenticate": "Which credentials are missing or wrong.",
+}
 
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"

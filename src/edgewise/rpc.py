@@ -26,7 +26,8 @@ from .errors import (
 )
 from .exchange import NO_JSON, Call, Method, Reply, Returned, Stream
 from .gate.keys import ANONYMOUS, CALLER
-from .heard.endings import Usage, read_usage, understand
+from .heard.events import Usage
+from .heard.whole import understand
 from .inference import Outcome
 from .replies import JSON, common_headers, stream_headers
 from .settings import Settings
@@ -161,12 +162,11 @@ def answer_call(call: Call, asked: Asked, outcome: Outcome) -> tuple[Returned, U
             return Reply(200, headers, body), None
         return body, None
     if call.method is Method.GENERATE:
-        completion = complete(outcome.model, body, generation.max_tokens)
+        completion, counted = complete(outcome.model, body, generation.max_tokens)
         told = msgspec.structs.asdict(completion) | {"ignored_fields": generation.ignored or UNSET}
         answer = {name: value for name, value in told.items() if value is not UNSET}
-        return msgspec.json.encode(answer).decode(), read_usage(completion.usage)
-    understood, _, _ = understand(outcome.model, body, generation.max_tokens)
-    usage = read_usage(understood.usage)
+        return msgspec.json.encode(answer).decode(), counted
+    usage = understand(outcome.model, body, generation.max_tokens).counted
     if asked.is_raw:
         common = common_headers(generation, outcome)
         return Reply(200, {"content-type": JSON, **common, "x-request-id": call.id}, body), usage

@@ -7,7 +7,7 @@ from typing import cast
 import msgspec
 
 from ..errors import BadRequest
-from ..gate.admission import check_characters, check_counts
+from ..gate.caps import check_characters, check_counts
 from ..settings import Settings
 from .fields import decode_with_names, name_value, read_query
 from .inputs import (
@@ -189,12 +189,12 @@ def generate(
     )
 
 
-_PASSED_ON = (
-    *("raw", "stream", "temperature", "top_p", "top_k", "seed", "lora", "functions"),
-    *("repetition_penalty", "frequency_penalty", "presence_penalty"),
-)
-
-
+# Fields that are not passed on as they are.
+_PUT_INTO_FORM = {
+    *("model", "messages", "prompt", "max_tokens", "response_format", "tools", "tool_choice"),
+    "options",
+}
+_PASSED_ON = tuple(name for name in Inputs.__struct_fields__ if name not in _PUT_INTO_FORM)
 _passed_on = attrgetter(*_PASSED_ON)
 
 

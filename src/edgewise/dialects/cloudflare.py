@@ -16,7 +16,7 @@ from ..asked.generation import Generation, parse
 from ..asked.models import serving
 from ..errors import BadRequest, EdgewiseError
 from ..exchange import Reply, Request, Stream
-from ..heard.endings import read_usage, understand
+from ..heard.whole import understand
 from ..inference import Outcome
 from ..replies import EVENT_STREAM, JSON, common_headers, json_reply, stream_headers
 from ..routes import Dialect, Inference, Lookup, Operation, Route, Schemas
@@ -109,11 +109,11 @@ def run_reply_in_envelope(generation: Generation, outcome: Outcome) -> Reply:
     """
     if isinstance(outcome.body, Stream):
         return Reply(200, stream_headers(generation, outcome), outcome.body)
-    answer, reason, truncated = understand(outcome.model, outcome.body, generation.max_tokens)
+    heard = understand(outcome.model, outcome.body, generation.max_tokens)
     said: dict[str, object] = {**_SAID.decode(outcome.body)}
-    result = said | {"finish_reason": reason, "truncated": truncated}
+    result = said | {"finish_reason": heard.reason, "truncated": heard.truncated}
     body = Envelope(result, success=True, errors=[], messages=[])
-    return json_reply(200, body, common_headers(generation, outcome), read_usage(answer.usage))
+    return json_reply(200, body, common_headers(generation, outcome), heard.counted)
 
 
 def search_reply(models: Mapping[str, Model], query: str) -> Reply:

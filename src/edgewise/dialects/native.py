@@ -11,7 +11,9 @@ from ..asked.generation import Generation, parse, parse_query
 from ..asked.inputs import Inputs
 from ..errors import EdgewiseError
 from ..exchange import Preceded, Reply, Request, Stream
-from ..heard.endings import FinishReason, UsageAsItCame, read_usage, understand
+from ..heard.endings import UsageAsItCame
+from ..heard.events import FinishReason, Usage
+from ..heard.whole import understand
 from ..inference import Outcome
 from ..openapi import limit_max_tokens, openapi_reply
 from ..replies import EVENT_STREAM, JSON, common_headers, json_reply, stream_headers
@@ -82,11 +84,11 @@ def run_reply(generation: Generation, outcome: Outcome) -> Reply:
     """
     if isinstance(outcome.body, Stream):
         return Reply(200, stream_headers(generation, outcome), outcome.body)
-    body = complete(outcome.model, outcome.body, generation.max_tokens)
-    return json_reply(200, body, common_headers(generation, outcome), read_usage(body.usage))
+    body, counted = complete(outcome.model, outcome.body, generation.max_tokens)
+    return json_reply(200, body, common_headers(generation, outcome), counted)
 
 
-def complete(model: str, document: str, max_tokens: int) -> CompletionBody:
+def complete(model: str, document: str, max_tokens: int) -> tuple[CompletionBody, Usage | None]:
     """
     Word a whole answer as ours.
 
@@ -95,19 +97,23 @@ def complete(model: str, document: str, max_tokens: int) -> CompletionBody:
         document: JSON, as Workers AI answered.
         max_tokens: Tokens, the limit that it ran under.
 
+    Returns:
+        It, and what was counted.
+
     Raises:
         UpstreamError: The JSON is not what Workers AI documents.
     """
-    answer, reason, truncated = understand(model, document, max_tokens)
-    return CompletionBody(
+    heard = understand(model, document, max_tokens)
+    body = CompletionBody(
         model=model,
-        response=answer.text,
-        usage=answer.usage,
-        finish_reason=reason,
-        truncated=truncated,
-        reasoning=answer.reasoning or UNSET,
-        tool_calls=answer.calls or UNSET,
+        response=heard.text,
+        usage=heard.usage,
+        finish_reason=heard.reason,
+        truncated=heard.truncated,
+        reasoning=heard.reasoning or UNSET,
+        tool_calls=heard.calls or UNSET,
     )
+    return body, heard.counted
 
 
 def listen_reply(generation: Generation, outcome: Outcome, last_event_id: str) -> Reply:
@@ -123,13 +129,13 @@ def listen_reply(generation: Generation, outcome: Outcome, last_event_id: str) -
     opening = f"id: {last_event_id}\n\n"
     if isinstance(outcome.body, Stream):
         return Reply(200, headers, Preceded(opening, outcome.body))
-    answer, _, _ = understand(outcome.model, outcome.body, generation.max_tokens)
+    heard = understand(outcome.model, outcome.body, generation.max_tokens)
     frames = b"".join(
         b"data: " + msgspec.json.encode(frame) + b"\n\n"
-        for frame in ({"response": answer.text}, {"response": "", "usage": answer.usage})
+        for frame in ({"response": heard.text}, {"response": "", "usage": heard.usage})
     )
     text = f"{opening}{frames.decode()}data: [DONE]\n\n"
-    return Reply(200, headers, text, read_usage(answer.usage))
+    return Reply(200, headers, text, heard.counted)
 
 
 def reconnect_reply() -> Reply:

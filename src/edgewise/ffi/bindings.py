@@ -94,10 +94,10 @@ class WorkersAi:
 
 
 class RateLimits:
-    """The bindings that count requests, an admission.RateLimits."""
+    """The bindings that count requests, an rates.RateLimits."""
 
     async def count(self, keys: Mapping[str, str]) -> bool:
-        """See admission.RateLimits."""
+        """See rates.RateLimits."""
         asked = []
         for name, key in keys.items():
             binding = find_binding(name)

@@ -8,16 +8,14 @@ import re
 from collections.abc import Mapping
 
 from ..exchange import Reply, Request
+from ..replies import OF_ALL, OF_ERRORS, OF_INFERENCE
 from ..routes import Api, methods_of
 from ..settings import ANY_ORIGIN, Settings
 
 _MAX_AGE_S = 7200  # browsers keep it no longer
 _TAKEN = ("authorization", "content-type", "x-api-key", "x-request-id", "last-event-id")
 _MOST_MATCHED = 32  # headers that a dialect takes by their pattern
-_TOLD = (
-    *("x-request-id", "x-model", "x-max-tokens", "x-ignored-fields", "server-timing"),
-    *("retry-after", "x-should-retry", "www-authenticate"),
-)
+_TOLD = ", ".join([*OF_ALL, *OF_INFERENCE, *OF_ERRORS])
 
 
 def cors_headers(request: Request, settings: Settings) -> Mapping[str, str]:
@@ -28,7 +26,7 @@ def cors_headers(request: Request, settings: Settings) -> Mapping[str, str]:
     headers = {"vary": "Origin"}
     if origin is None or not {origin, ANY_ORIGIN} & set(settings.allowed_origins):
         return headers
-    headers["access-control-expose-headers"] = ", ".join(_TOLD)
+    headers["access-control-expose-headers"] = _TOLD
     if origin == ANY_ORIGIN or origin not in settings.allowed_origins:
         return {**headers, "access-control-allow-origin": ANY_ORIGIN}
     headers["access-control-allow-origin"] = origin

@@ -1,23 +1,30 @@
 """How an answer ended and how many tokens it took, as far as Workers AI tells."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Raw
 
-from ..errors import UpstreamError
-from .flavours import Answer, mend, read_answer, read_code
-
-FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+from .events import FinishReason, Usage
 
 
-class Usage(msgspec.Struct, frozen=True):
-    """Tokens, as Workers AI counted them."""
+class _Details(msgspec.Struct, frozen=True):
+    cached_tokens: float | None = None
+    reasoning_tokens: float | None = None
+
+
+class _Usage(msgspec.Struct, frozen=True):
+    """What is told: `prompt_tokens` and the like, or as gpt-oss does `input_tokens`."""
 
     prompt_tokens: float | None = None
     completion_tokens: float | None = None
     total_tokens: float | None = None
+    input_tokens: float | None = None
+    output_tokens: float | None = None
     prompt_tokens_details: Raw = Raw()
+    completion_tokens_details: Raw = Raw()
+    input_tokens_details: Raw = Raw()
+    output_tokens_details: Raw = Raw()
 
 
 # What a usage looks like that is handed on as it came.
@@ -35,7 +42,8 @@ UsageAsItCame = Annotated[
 ]
 
 
-_USAGE: msgspec.json.Decoder[Usage | None] = msgspec.json.Decoder(Usage | None)
+_USAGE: msgspec.json.Decoder[_Usage | None] = msgspec.json.Decoder(_Usage | None)
+_DETAILS = msgspec.json.Decoder(_Details)
 
 # Source: the reader of Cloudflare's own provider, workers-ai-provider.
 _REASONS: dict[str, FinishReason] = {
@@ -50,9 +58,33 @@ _REASONS: dict[str, FinishReason] = {
 def read_usage(usage: Raw) -> Usage | None:
     """Read what was counted; None when that cannot be read."""
     try:
-        return _USAGE.decode(usage)
+        told = _USAGE.decode(usage)
     except msgspec.DecodeError:
         return None
+    if told is None:
+        return None
+    return Usage(
+        _first(told.prompt_tokens, told.input_tokens),
+        _first(told.completion_tokens, told.output_tokens),
+        told.total_tokens,
+        _details(told.prompt_tokens_details or told.input_tokens_details).cached_tokens,
+        _details(told.completion_tokens_details or told.output_tokens_details).reasoning_tokens,
+        told.prompt_tokens_details,
+    )
+
+
+def _first(told: float | None, otherwise: float | None) -> float | None:
+    return otherwise if told is None else told
+
+
+def _details(told: Raw) -> _Details:
+    try:
+        return _DETAILS.decode(told)
+    except msgspec.DecodeError:
+        return _NO_DETAILS
+
+
+_NO_DETAILS = _Details()
 
 
 def find_reason(
@@ -76,34 +108,3 @@ def find_reason(
     if called and known != "content_filter":
         return "tool_calls"
     return known or (None if used is None else "stop")
-
-
-def understand(
-    model: str, document: str, max_tokens: int
-) -> tuple[Answer, FinishReason | None, bool | None]:
-    """
-    Read a whole answer.
-
-    Args:
-        model: The id that ran.
-        max_tokens: Tokens, the limit that it ran under.
-
-    Returns:
-        The answer, why it ended, and whether it was cut at the limit; None for what
-        cannot be determined.
-
-    Raises:
-        UpstreamError: It is not what Workers AI documents, or says that something failed.
-    """
-    try:
-        answer = read_answer(mend(document.encode()))
-        if answer.is_empty and not answer.is_failure:
-            raise msgspec.DecodeError("neither text nor tool calls")
-    except msgspec.DecodeError as error:
-        raise UpstreamError(None, model=model) from error
-    if answer.is_failure:
-        raise UpstreamError(read_code(document), model=model)
-    usage = read_usage(answer.usage)
-    reason = find_reason(answer.reason, usage, max_tokens, called=bool(answer.calls))
-    told = answer.reason is not None or (usage is not None and usage.completion_tokens is not None)
-    return answer, reason, reason == "length" if told else None

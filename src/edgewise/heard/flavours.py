@@ -1,10 +1,10 @@
 """
 What Workers AI answers, in every flavour it comes in: whole, or a frame of a stream.
 
-Native ones hold `response`, OpenAI-style ones `choices`, some models send both at once.
+Native ones hold `response`, OpenAI-style ones `choices`, some models send both at once; gpt-oss
+answers with the `output` of OpenAI's Responses, or streams its events.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, Literal, TypeVar
@@ -48,12 +48,46 @@ class _Choice(msgspec.Struct, frozen=True):
     finish_reason: str | None = None
 
 
+class _Item(msgspec.Struct, frozen=True):
+    """An item of `output`, or one that is added to it."""
+
+    type: str | None = None
+    content: list["_Part"] | None = None
+    summary: list["_Part"] | None = None
+    call_id: str | None = None
+    id: str | None = None
+    name: str | None = None
+    arguments: Raw = Raw()
+
+
+class _Part(msgspec.Struct, frozen=True):
+    text: str | None = None
+
+
+class _Details(msgspec.Struct, frozen=True):
+    reason: str | None = None
+
+
+class _Response(msgspec.Struct, frozen=True):
+    """How a streamed `output` ended."""
+
+    usage: Raw = Raw(b"null")
+    incomplete_details: _Details | None = None
+
+
 class _Answer(msgspec.Struct, frozen=True):
     response: Raw = Raw()
     choices: list[_Choice] | None = None
     tool_calls: list[Raw] | None = None
     usage: Raw = Raw(b"null")
     finish_reason: str | None = None
+    # Of the Responses: whole, and an event of theirs.
+    output: list[_Item] | None = None
+    incomplete_details: _Details | None = None
+    type: str | None = None
+    delta: str | None = None
+    item: _Item | None = None
+    output_index: int | None = None
     # What only a failure holds. Nothing is documented; these are the errors of workerd's Ai class,
     # of REST, and of the servers that models run in.
     error: Raw = Raw()
@@ -116,6 +150,7 @@ class _Listed(msgspec.Struct, frozen=True):
 
 
 _ANSWER = msgspec.json.Decoder(_Answer)
+_RESPONSE = msgspec.json.Decoder(_Response)
 _PLAIN = msgspec.json.Decoder(_Plain)
 _TEXT = msgspec.json.Decoder(str)
 _CALL = msgspec.json.Decoder(_Call)
@@ -129,7 +164,7 @@ _NOTHING_SAID = _Said()
 _FAILED = "error"
 
 
-class Call(msgspec.Struct, frozen=True):
+class ToolCall(msgspec.Struct, frozen=True):
     """
     A tool call, or a piece of one.
 
@@ -151,7 +186,7 @@ class Answer(msgspec.Struct, frozen=True):
     Attributes:
         text: None when there is none beside tool calls. JSON that Workers AI parsed is text again.
         reasoning: What the model thought before it spoke, where a model tells.
-        calls: Each as it came.
+        calls: Each as it came; those of `output` are read already.
         usage: As it came, `null` when there is none.
         reason: As it came.
         is_failure: Whether it says that something failed.
@@ -160,7 +195,7 @@ class Answer(msgspec.Struct, frozen=True):
 
     text: str | None
     reasoning: str
-    calls: Sequence[Raw]
+    calls: Sequence[Raw | ToolCall]
     usage: Raw
     reason: str | None
     is_failure: bool
@@ -184,12 +219,16 @@ def read_answer(document: bytes) -> Answer:
         answer = _ANSWER.decode(document)
     except msgspec.ValidationError:
         answer = _read_answer_tolerantly(document)
+    if answer.output is not None:
+        return _read_output(answer)
+    if answer.type is not None and answer.type.startswith((_EVENT, *_FAILED_EVENTS)):
+        return _read_event(answer)
     choice = answer.choices[0] if answer.choices else _NO_CHOICE
     said = choice.message or choice.delta or _NOTHING_SAID
     # Whoever sends both sends the same text twice.
-    text = _word(answer.response)
+    text = _text_of(answer.response)
     if not text and answer.choices:
-        text = _word(said.content) or _word(choice.text) or text
+        text = _text_of(said.content) or _text_of(choice.text) or text
     reason = choice.finish_reason or answer.finish_reason
     is_empty = not (bytes(answer.response) or answer.choices or answer.tool_calls)
     return Answer(
@@ -201,6 +240,72 @@ def read_answer(document: bytes) -> Answer:
         is_failure=reason == _FAILED or _is_failure(answer, is_empty=is_empty),
         is_empty=is_empty,
     )
+
+
+_EVENT = "response."
+_FAILED_EVENTS = ("response.failed", "error")
+# Source: the types of the openai libraries, responses/response.py
+_REASONS_OF_OUTPUT = {"max_output_tokens": "length", "content_filter": "content_filter"}
+
+
+def _read_output(answer: _Answer) -> Answer:
+    """Read the `output` of OpenAI's Responses."""
+    items = answer.output or ()
+    texts = [_join(item.content) for item in items if item.type == "message"]
+    thoughts = [
+        _join(item.content) or _join(item.summary) for item in items if item.type == "reasoning"
+    ]
+    calls = [_read_item(item, None) for item in items if item.type == "function_call"]
+    is_failure = _is_failure(answer, is_empty=False)
+    return Answer(
+        text="".join(texts) if texts or not calls else None,
+        reasoning="".join(thoughts),
+        calls=calls,
+        usage=answer.usage,
+        reason=_reason_of_output(answer.incomplete_details),
+        is_failure=is_failure,
+        is_empty=not (texts or calls),
+    )
+
+
+def _read_event(answer: _Answer) -> Answer:
+    """Read an event of OpenAI's Responses; most of them say nothing that others do not."""
+    kind = (answer.type or "").removeprefix(_EVENT)
+    text, thought, usage, reason = "", "", Raw(b"null"), None
+    calls: list[Raw | ToolCall] = []
+    if kind == "output_text.delta":
+        text = answer.delta or ""
+    elif kind in ("reasoning_text.delta", "reasoning_summary_text.delta"):
+        thought = answer.delta or ""
+    elif kind == "output_item.added" and answer.item and answer.item.type == "function_call":
+        calls = [_read_item(answer.item, answer.output_index)]
+    elif kind == "function_call_arguments.delta":
+        calls = [ToolCall(answer.output_index, None, None, answer.delta or "")]
+    elif kind in ("completed", "incomplete"):
+        ended = _RESPONSE.decode(answer.response)
+        usage, reason = ended.usage, _reason_of_output(ended.incomplete_details)
+    return Answer(
+        text=text,
+        reasoning=thought,
+        calls=calls,
+        usage=usage,
+        reason=reason,
+        is_failure=answer.type in _FAILED_EVENTS,
+        is_empty=False,
+    )
+
+
+def _reason_of_output(incomplete: _Details | None) -> str:
+    reason = incomplete.reason if incomplete else None
+    return "stop" if reason is None else _REASONS_OF_OUTPUT.get(reason, reason)
+
+
+def _read_item(item: _Item, index: int | None) -> ToolCall:
+    return ToolCall(index, item.call_id or item.id, item.name, _text_of(item.arguments) or "")
+
+
+def _join(parts: Sequence[_Part] | None) -> str:
+    return "".join(part.text or "" for part in parts or ())
 
 
 def read_plain(document: bytes) -> tuple[str, str] | None:
@@ -218,28 +323,6 @@ def read_plain(document: bytes) -> tuple[str, str] | None:
         return frame.response, ""
     said = frame.choices[0].delta
     return frame.response or said.content or "", said.reasoning_content or said.reasoning or ""
-
-
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)"
-)
-
-
-def mend(document: bytes) -> bytes:
-    """
-    Put the replacement character into the place of each half of a surrogate pair.
-
-    JavaScript words it so when a text is cut within an emoji. In a frame it is left as it is: the
-    other half may be in the next one.
-    """
-    if b"\\ud" in document or b"\\uD" in document:
-        return _ESCAPE.sub(_mend, document)
-    return document
-
-
-def _mend(escape: re.Match[bytes]) -> bytes:
-    is_half = len(escape[0]) == 6 and 0xD800 <= int(escape[0][2:], 16) <= 0xDFFF
-    return b"\\ufffd" if is_half else escape[0]
 
 
 def _is_failure(answer: _Answer, *, is_empty: bool) -> bool:
@@ -301,13 +384,15 @@ def read_code(document: str | bytes) -> int | None:
     return None
 
 
-def read_call(call: Raw) -> Call:
+def read_call(call: Raw | ToolCall) -> ToolCall:
     """
     Read a tool call or a piece of one.
 
     Raises:
         msgspec.DecodeError: It is not a tool call.
     """
+    if isinstance(call, ToolCall):
+        return call
     try:
         read = _CALL.decode(call)
     except msgspec.ValidationError:
@@ -315,10 +400,10 @@ def read_call(call: Raw) -> Call:
     name, arguments = read.name, read.arguments
     if read.function is not None:
         name, arguments = read.function.name, read.function.arguments
-    return Call(read.index, read.id, name, _word(arguments) or "")
+    return ToolCall(read.index, read.id, name, _text_of(arguments) or "")
 
 
-def _word(value: Raw) -> str | None:
+def _text_of(value: Raw) -> str | None:
     """Turn a value into text: text as it is, anything else as JSON."""
     raw = bytes(value)
     if raw in (b"", b"null"):

@@ -122,7 +122,7 @@ class ScriptedLimits:
     counted: list[Mapping[str, str]] = field(default_factory=list)
 
     async def count(self, keys: Mapping[str, str]) -> bool:
-        """See admission.RateLimits."""
+        """See rates.RateLimits."""
         self.counted.append(keys)
         if self.is_failing:
             raise RateLimitUnavailable("the rate limit cannot be asked")

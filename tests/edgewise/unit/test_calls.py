@@ -17,7 +17,7 @@ from edgewise.errors import (
     UpstreamError,
 )
 from edgewise.exchange import NO_JSON, Arguments, Call, Method, Reply, Stream
-from edgewise.gate.admission import BY_CALLER
+from edgewise.gate.rates import BY_CALLER
 from edgewise.inference import Answer
 from edgewise.rpc import UNNAMED, word_error
 from tests.edgewise.golden import ERRORS

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from edgewise.app import Platform
-from edgewise.gate.admission import BY_ADDRESS, BY_CALLER
+from edgewise.gate.rates import BY_ADDRESS, BY_CALLER
 from edgewise.records import Record, word_point
 from edgewise.settings import NAMES, Variables, read_settings
 from tests.edgewise.unit.scripted import FAST, Corridor, completion

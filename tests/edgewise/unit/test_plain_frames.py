@@ -9,9 +9,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edgewise.asked.generation import Generation
-from edgewise.dialects.openai.chunks import Chunks
+from edgewise.dialects.openai.chunks import ChunkWriter
 from edgewise.dialects.openai.objects import Heading
+from edgewise.dialects.rewriting import Rewriting
 from edgewise.heard.flavours import read_answer, read_plain
+from edgewise.heard.stream import Listener
 from tests.harness.parts import count
 from workers_ai_local import Flavour, Framer, Shape, Text
 
@@ -167,7 +169,11 @@ def test_stream_of_plain_frames_becomes_the_chunks_of_any(
     def rewrite(**more: object) -> list[bytes]:
         heading = Heading(is_chat, "an-id", 1, MODEL)
         generation = Generation(MODEL, "{}", 256, True, stop, include_usage)
-        chunks = Chunks(heading, generation)
+        listener = Listener(
+            generation.max_tokens, generation.stop, wants_usage=generation.include_usage
+        )
+        writer = ChunkWriter(heading, include_usage=generation.include_usage)
+        chunks = Rewriting(listener, writer, MODEL)
         came = ["".join(f"data: {json.dumps(f | more)}\n\n" for f in frames) for frames in together]
         told = [chunks.feed(chunk.encode()) for chunk in [*came, "data: [DONE]\n\n"]]
         return told if chunks.is_over else [*told, chunks.close()]

@@ -6,7 +6,7 @@ from typing import Any
 import js
 from deployed import Default as Deployed  # type: ignore[import-not-found]  # entry.py, renamed
 
-from edgewise.dialects.openai.chunks import Chunks
+from edgewise.dialects.rewriting import Rewriting
 
 
 class Default(Deployed):  # type: ignore[misc]  # the SDK has no types outside workerd
@@ -14,4 +14,4 @@ class Default(Deployed):  # type: ignore[misc]  # the SDK has no types outside w
         if not request.url.endswith("/alive"):
             return await super().fetch(request)
         gc.collect()
-        return js.Response.new(str(sum(isinstance(each, Chunks) for each in gc.get_objects())))
+        return js.Response.new(str(sum(isinstance(each, Rewriting) for each in gc.get_objects())))

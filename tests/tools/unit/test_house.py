@@ -10,7 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from edgewise import VERSION
-from edgewise.gate.admission import BY_ADDRESS, BY_CALLER
+from edgewise.gate.rates import BY_ADDRESS, BY_CALLER
 from edgewise.settings import read_settings
 from tests.harness.imports import imported_modules, imported_packages
 from tools.runtime.config import deployment

@@ -11,29 +11,33 @@ from ...asked.fields import decode_checked, decode_with_names, descriptions
 from ...asked.generation import Generation, find_ignored, generate
 from ...asked.inputs import EXPECTED, FIELDS, MOST_SEED, NAMES, Flag, Inputs, MaxTokens
 from ...asked.models import find_model, serving
-from ...errors import BadRequest, EdgewiseError, UpstreamError
+from ...errors import BadRequest, EdgewiseError
 from ...exchange import Reply, Request, Rewritten, Stream
-from ...heard.endings import FinishReason, read_usage, understand
-from ...heard.flavours import Answer, read_call
+from ...heard.events import CallPiece
+from ...heard.stream import Listener
+from ...heard.whole import Heard, understand
 from ...inference import Outcome
 from ...openapi import alternatives_of, limit_max_tokens, properties_of
 from ...replies import EVENT_STREAM, JSON, common_headers, json_reply, stream_headers
 from ...routes import Dialect, Inference, Json, Lookup, Operation, Route, Schemas
 from ...settings import Model, Settings
 from ..cloudflare import ACCOUNT
-from .chunks import Chunks, Stopper
+from ..rewriting import Rewriting
+from .chunks import ChunkWriter
 from .objects import (
-    CallWriter,
     ChatChunk,
     ChatCompletion,
     ChatMessage,
+    ChatToolCall,
     Choice,
+    FunctionCall,
     Heading,
     ModelList,
     OpenAIErrorBody,
     OpenAIModel,
     TextChoice,
     TextCompletion,
+    call_id,
     text_reason,
     word_error,
     word_usage,
@@ -217,44 +221,37 @@ def completion_reply(request: Request, generation: Generation, outcome: Outcome)
 
 def _reply(heading: Heading, generation: Generation, outcome: Outcome) -> Reply:
     headers = stream_headers(generation, outcome)
+    writer = ChunkWriter(heading, include_usage=generation.include_usage)
     if isinstance(outcome.body, Stream):
-        rewriter = Chunks(heading, generation)
-        return Reply(200, headers, Rewritten(outcome.body, rewriter))
-    answer, reason, _ = understand(outcome.model, outcome.body, generation.max_tokens)
+        listener = Listener(
+            generation.max_tokens, generation.stop, wants_usage=generation.include_usage
+        )
+        return Reply(
+            200, headers, Rewritten(outcome.body, Rewriting(listener, writer, outcome.model))
+        )
+    heard = understand(outcome.model, outcome.body, generation.max_tokens, generation.stop)
     if generation.stream:  # some models answer with JSON all the same
-        frame = b"data: " + outcome.body.replace("\n", " ").encode() + b"\n\ndata: [DONE]\n\n"
-        usage = read_usage(answer.usage)
-        return Reply(200, headers, Chunks(heading, generation).feed(frame).decode(), usage)
+        told = writer.write([*heard.events()]) + writer.close()
+        return Reply(200, headers, told.decode(), heard.counted)
     return json_reply(
         200,
-        _complete(heading, generation, answer, reason or "stop"),
+        _complete(heading, heard),
         common_headers(generation, outcome),
-        read_usage(answer.usage),
+        heard.counted,
     )
 
 
-def _complete(
-    heading: Heading, generation: Generation, answer: Answer, reason: FinishReason
-) -> ChatCompletion | TextCompletion:
-    text = answer.text
-    stopper = Stopper(generation.stop)
-    if text is not None:
-        text = stopper.feed(text) + stopper.close()
-    if stopper.has_stopped:
-        reason = "stop"
-    usage = word_usage(read_usage(answer.usage)) or UNSET
+def _complete(heading: Heading, heard: Heard) -> ChatCompletion | TextCompletion:
+    reason = heard.reason or "stop"
+    usage = word_usage(heard.counted) or UNSET
     if not heading.is_chat:
-        choices = [TextChoice(0, text or "", text_reason(reason))]
+        choices = [TextChoice(0, heard.text or "", text_reason(reason))]
         return TextCompletion(
             heading.id, "text_completion", heading.created, heading.model, choices, usage
         )
-    message = ChatMessage("assistant", text, reasoning_content=answer.reasoning or UNSET)
-    if answer.calls and not stopper.has_stopped:
-        writer = CallWriter(heading.id)
-        try:
-            message.tool_calls = [writer.whole(read_call(call)) for call in answer.calls]
-        except msgspec.DecodeError as error:
-            raise UpstreamError(None, model=heading.model) from error
+    message = ChatMessage("assistant", heard.text, reasoning_content=heard.reasoning or UNSET)
+    if heard.calls:
+        message.tool_calls = [_call(piece, heading) for piece in heard.pieces()]
     return ChatCompletion(
         heading.id,
         "chat.completion",
@@ -263,6 +260,11 @@ def _complete(
         [Choice(0, message, reason)],
         usage,
     )
+
+
+def _call(piece: CallPiece, heading: Heading) -> ChatToolCall:
+    function = FunctionCall(piece.name, piece.arguments or "{}")
+    return ChatToolCall(call_id(piece, heading.id), "function", function)
 
 
 def models_reply(models: Mapping[str, Model]) -> Reply:

@@ -10,8 +10,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from ...errors import EdgewiseError
-from ...heard.endings import FinishReason, Usage
-from ...heard.flavours import Call
+from ...heard.events import CallPiece, FinishReason, Usage
 
 TextReason = Literal["stop", "length", "content_filter"]
 
@@ -185,68 +184,9 @@ class Heading(msgspec.Struct, frozen=True):
     model: str
 
 
-_NO_ARGUMENTS = "{}"  # OpenAI's are always JSON
-
-
-class CallWriter:
-    """Words tool calls as OpenAI does, whichever way a model numbers them."""
-
-    def __init__(self, answer_id: str) -> None:
-        """
-        Args:
-            answer_id: What the ids of calls are made of that come without one.
-        """
-        self._answer_id = answer_id
-        self._ids: list[str] = []
-        self._has_arguments: list[bool] = []
-        self._numbers: dict[int, int] = {}  # theirs to ours
-
-    @property
-    def has_called(self) -> bool:
-        """Whether there was any."""
-        return bool(self._ids)
-
-    def whole(self, call: Call) -> ChatToolCall:
-        """Word a call that came in one piece."""
-        function = FunctionCall(call.name or "", call.arguments or _NO_ARGUMENTS)
-        return ChatToolCall(self._open(call), "function", function)
-
-    def piece(self, call: Call) -> ToolCallDelta | None:
-        """
-        Word a call or a piece of one.
-
-        Returns:
-            None when it says nothing, as the last one of some models.
-        """
-        if not (call.name or call.arguments):
-            return None
-        number = len(self._ids) - 1
-        if call.index is not None:
-            number = self._numbers.get(call.index, len(self._ids))
-        is_known = 0 <= number < len(self._ids)
-        # Some models give every call the same number, or none; but each has its own name or id.
-        if is_known and (not call.name or call.id == self._ids[number]):
-            self._has_arguments[number] |= bool(call.arguments)
-            return ToolCallDelta(number, FunctionCall(arguments=call.arguments))
-        call_id = self._open(call)
-        function = FunctionCall(call.name or "", call.arguments)
-        return ToolCallDelta(len(self._ids) - 1, function, call_id, "function")
-
-    def rest(self) -> list[ToolCallDelta]:
-        """Word what is missing of calls of which only the name was told: their arguments."""
-        return [
-            ToolCallDelta(number, FunctionCall(arguments=_NO_ARGUMENTS))
-            for number, has_arguments in enumerate(self._has_arguments)
-            if not has_arguments
-        ]
-
-    def _open(self, call: Call) -> str:
-        number = len(self._ids)
-        if call.index is not None:
-            self._numbers[call.index] = number
-        self._has_arguments.append(bool(call.arguments))
-        self._ids.append(call.id or f"call-{number}-{self._answer_id}")
-        return self._ids[-1]
+def call_id(piece: CallPiece, answer_id: str) -> str:
+    """Find a call's id, or make one from that of the answer, for calls that came without."""
+    return piece.id or f"call-{piece.number}-{answer_id}"
 
 
 def text_reason(reason: FinishReason) -> TextReason:
@@ -259,7 +199,7 @@ def word_usage(usage: Usage | None) -> TokenUsage | None:
     if usage is None or usage.prompt_tokens is None or usage.completion_tokens is None:
         return None
     prompt, completion = int(usage.prompt_tokens), int(usage.completion_tokens)
-    details = usage.prompt_tokens_details
+    details = usage.details
     return TokenUsage(prompt, completion, prompt + completion, details if details else UNSET)
 
 

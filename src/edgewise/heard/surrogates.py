@@ -1,0 +1,75 @@
+"""
+Characters that JavaScript words in two halves, a surrogate pair, and cuts between them.
+
+JSON may hold one half alone, as an escape; UTF-8 cannot.
+"""
+
+import re
+
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)"
+)
+_UNKNOWN = "\ufffd"
+
+
+def mend(document: bytes) -> bytes:
+    """Put the replacement character into the place of each half that is alone."""
+    return _mend(document)[0] if may_hold_halves(document) else document
+
+
+def may_hold_halves(document: bytes) -> bool:
+    """Check in no time whether JSON has to be looked at."""
+    return b"\\ud" in document or b"\\uD" in document
+
+
+def _mend(document: bytes) -> tuple[bytes, list[int]]:
+    halves: list[int] = []
+
+    def replace(escape: re.Match[bytes]) -> bytes:
+        if len(escape[0]) == 6 and 0xD800 <= (code := int(escape[0][2:], 16)) <= 0xDFFF:
+            halves.append(code)
+            return b"\\ufffd"
+        return escape[0]
+
+    return _ESCAPE.sub(replace, document), halves
+
+
+class Halves:
+    """Puts characters together that were cut between two frames of a stream."""
+
+    def __init__(self) -> None:
+        self._held = ""  # the first half of one
+        self._halves: list[int] = []
+
+    def mend(self, document: bytes) -> bytes:
+        """Take out the halves of a frame, so that it can be decoded; `join` puts them back."""
+        document, self._halves = _mend(document)
+        return document
+
+    def join(self, text: str) -> str:
+        """
+        Put the text of a frame together with that of the frame before it.
+
+        Returns:
+            It, without a half at its end whose other one may follow.
+        """
+        halves, self._halves = self._halves, []
+        if self._held and text:
+            if halves and 0xDC00 <= halves[0] and text.startswith(_UNKNOWN):
+                text = _pair(self._held, halves[0]) + text[1:]
+                halves = halves[1:]
+            else:
+                text = _UNKNOWN + text
+            self._held = ""
+        if halves and halves[-1] < 0xDC00 and text.endswith(_UNKNOWN):
+            self._held, text = chr(halves[-1]), text[:-1]
+        return text
+
+    def close(self) -> str:
+        """Take a half that nothing follows any more."""
+        held, self._held = self._held, ""
+        return _UNKNOWN if held else ""
+
+
+def _pair(first: str, second: int) -> str:
+    return (first + chr(second)).encode("utf-16", "surrogatepass").decode("utf-16")
