@@ -35,10 +35,15 @@ def _mend(document: bytes) -> tuple[bytes, list[int]]:
 
 
 class Halves:
-    """Puts characters together that were cut between two frames of a stream."""
+    """
+    Puts characters together that were cut between two frames of a stream.
+
+    Attributes:
+        held: The first half of one, whose other half may follow.
+    """
 
     def __init__(self) -> None:
-        self._held = ""  # the first half of one
+        self.held = ""
         self._halves: list[int] = []
 
     def mend(self, document: bytes) -> bytes:
@@ -54,20 +59,20 @@ class Halves:
             It, without a half at its end whose other one may follow.
         """
         halves, self._halves = self._halves, []
-        if self._held and text:
+        if self.held and text:
             if halves and 0xDC00 <= halves[0] and text.startswith(_UNKNOWN):
-                text = _pair(self._held, halves[0]) + text[1:]
+                text = _pair(self.held, halves[0]) + text[1:]
                 halves = halves[1:]
             else:
                 text = _UNKNOWN + text
-            self._held = ""
+            self.held = ""
         if halves and halves[-1] < 0xDC00 and text.endswith(_UNKNOWN):
-            self._held, text = chr(halves[-1]), text[:-1]
+            self.held, text = chr(halves[-1]), text[:-1]
         return text
 
     def close(self) -> str:
         """Take a half that nothing follows any more."""
-        held, self._held = self._held, ""
+        held, self.held = self.held, ""
         return _UNKNOWN if held else ""
 
 

@@ -48,6 +48,8 @@ class ChunkWriter:
 
     def write(self, events: Sequence[Event]) -> bytes:
         """See Writer."""
+        if len(events) == 1:
+            return self._word(events[0])
         return b"".join(map(self._word, events))
 
     def close(self) -> bytes:
@@ -55,11 +57,10 @@ class ChunkWriter:
         return b"data: [DONE]\n\n"
 
     def _word(self, event: Event) -> bytes:
+        if isinstance(event, Text):
+            told = self._before_text + msgspec.json.encode(event.text) + self._after_text
+            return told if self._has_begun else self._begin() + told
         match event:
-            case Text(text):
-                return self._begin() + (
-                    self._before_text + msgspec.json.encode(text) + self._after_text
-                )
             case Reasoning(text):
                 return self._delta(Delta(reasoning_content=text))
             case Calls(pieces):
