@@ -10,7 +10,7 @@ from .heard.events import Usage
 from .inference import Outcome
 
 # The headers that callers may read, to what they say: in the order in which pages are told them.
-# Those of every answer, those that a model's answer has besides, and those of errors.
+# Those of every answer, those that only a model's answer has, and those of errors.
 OF_ALL: Mapping[str, str] = {
     "x-request-id": "The request's name: its caller's own, or that of Cloudflare.",
     "server-timing": "Milliseconds until Workers AI began its answer, and our own.",

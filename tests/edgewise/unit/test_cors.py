@@ -1,7 +1,8 @@
 import pytest
 
 from edgewise.exchange import Reply
-from tests.edgewise.unit.scripted import Corridor, TextBody, completion, variables
+from edgewise.replies import OF_ALL, OF_ERRORS, OF_INFERENCE
+from tests.edgewise.unit.scripted import Corridor, TextBody, completion, refusal, variables
 from tests.harness.credentials import AUDIENCE
 
 FRIEND = "https://friend.example"
@@ -180,3 +181,20 @@ def test_page_of_an_allowed_origin_gets_its_answer(corridor: Corridor) -> None:
     )
 
     assert (reply.status, allowed(reply)["allow-origin"]) == (200, FRIEND)
+
+
+def test_every_header_of_an_answer_can_be_read_or_is_for_browsers_alone(corridor: Corridor) -> None:
+    corridor.variables = variables(ALLOWED_ORIGINS=FRIEND, API_KEYS="shop:ew_0123456789abcdef")
+    key = {"x-api-key": "ew_0123456789abcdef"}
+    corridor.ai.answers = [completion(response="Hi"), refusal(3040), refusal(3036)]
+
+    replies = [
+        corridor.run({"prompt": "Hello", "unknown": 1}, headers=key),
+        *(corridor.run({"prompt": "Hello"}, headers=key) for _ in range(2)),
+        corridor.run({"prompt": "Hello"}, headers={"x-api-key": "wrong"}),
+        corridor.run({"prompt": 5}, headers=key),
+    ]
+
+    sent = {name for reply in replies for name in reply.headers}
+    for_browsers = {"content-type", "cache-control", "x-content-type-options", "vary"}
+    assert sent - for_browsers == {*OF_ALL, *OF_INFERENCE, *OF_ERRORS}
