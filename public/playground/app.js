@@ -8,7 +8,7 @@ import { announce, find, make } from "./dom.js";
 import { Failure, fetchFrom } from "./failure.js";
 import { fields } from "./frames.js";
 import { keepKey, readKey } from "./key.js";
-import { readRanges } from "./parameters.js";
+import { readRanges } from "./ranges.js";
 import { makeBody, makeContinuation, setFor } from "./request.js";
 import { Scroller } from "./scroller.js";
 import { Settings } from "./settings.js";
@@ -501,7 +501,6 @@ key.addEventListener("change", () => {
 });
 key.addEventListener("input", () => settings.mark("key", ""));
 modelChoice.addEventListener("change", offer);
-find("stream", HTMLInputElement).addEventListener("change", offer);
 besideButton.addEventListener("click", () => showBeside(!document.body.classList.contains("is-beside")));
 for (const event of ["input", "change"]) document.addEventListener(event, changed);
 

@@ -51,3 +51,16 @@ export function makeButton(text, press) {
 export function announce(text) {
   find("status", HTMLElement).textContent = text;
 }
+
+/**
+ * Say what is wrong with a field.
+ *
+ * @param {HTMLElement} field
+ * @param {HTMLElement} element Where it is said.
+ * @param {string} message Empty for nothing.
+ */
+export function markWrong(field, element, message) {
+  element.textContent = message;
+  if (message) field.setAttribute("aria-invalid", "true");
+  else field.removeAttribute("aria-invalid");
+}

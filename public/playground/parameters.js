@@ -1,121 +1,160 @@
 /**
- * The settings of a request: which there are, what they may be, and what was written for them.
- * The ranges come from openapi.json; until it has come, the API alone checks.
+ * The parameters of a request, apart from the prompt and the model. A new one is one entry in the
+ * table: the page makes its field from the entry, and offers, reads, sends and resets it.
  */
 
-import { fields, list } from "./frames.js";
+import { readJson, readNumber, readToolChoice } from "./readers.js";
 
-/** @typedef {{ name: string, message: string }} Problem */
-/** @typedef {Record<string, unknown>} Values */
+/** @typedef {import("./catalogue.js").Model} Model */
+/** @typedef {import("./ranges.js").Range} Range */
+/** @typedef {import("./request.js").Kind} Kind */
+/** @typedef {Record<string, unknown>} Values By parameter, as they are sent. */
 
 /**
- * @typedef {object} Range
- * @property {string} expected In the API's words, such as "a number from 0 to 5".
- * @property {boolean} isInteger
- * @property {number} least
- * @property {number | undefined} most
- * @property {number | undefined} usual The deployment's default.
+ * @typedef {object} Parameter
+ * @property {string} name Also the id of its field.
+ * @property {string} [label] Shown in place of the name.
+ * @property {string} [sentAs] The API's name for it, if that is another.
+ * @property {"answer" | "format"} section Of the settings.
+ * @property {"checkbox" | "integer" | "decimal" | "text" | "choice" | "json"} control
+ * @property {boolean} [isOn] Whether a checkbox is on at first.
+ * @property {string[]} [choices]
+ * @property {number} [rows] Of JSON.
+ * @property {string} [placeholder]
+ * @property {string} [hint] Empty where there is one at times, such as the range of a number.
+ * @property {string} [streamHint] In place of it while Stream is on.
+ * @property {Kind[]} [kinds] The kinds of prompts that it is for; without them, all.
+ * @property {string} [capability] What the model has to be capable of.
+ * @property {{ name: string, choice: string }} [neededFor] Another parameter's choice: the field is
+ *   hidden without it, and must be filled in with it.
+ * @property {string} [sentWith] A parameter without which this one is not sent.
+ * @property {(text: string, range: Range | undefined) => unknown} read Makes the value to send from
+ *   what was written, or throws a RangeError. A checkbox that is on has the text "on".
  */
 
-export const NUMBERS = [
-  "max_tokens",
-  "temperature",
-  "top_p",
-  "top_k",
-  "seed",
-  "repetition_penalty",
-  "frequency_penalty",
-  "presence_penalty",
+const SCHEMA = '{\n  "type": "object",\n  "properties": {\n    "answer": { "type": "string" }\n  }\n}';
+const TOOL = `[{ "name": "weather", "description": "Tells the weather",
+  "parameters": { "type": "object", "properties": { "city": { "type": "string" } } } }]`;
+
+/** @type {Parameter[]} Each section of the settings has its own in this order. */
+export const PARAMETERS = [
+  {
+    name: "stream",
+    label: "Stream",
+    section: "answer",
+    control: "checkbox",
+    isOn: true,
+    read: () => true,
+  },
+  number("max_tokens", "integer", { ceiling: "the ceiling of this deployment" }),
+  number("temperature", "decimal", { placeholder: "0.6" }),
+  number("top_p", "decimal"),
+  number("top_k", "integer"),
+  number("seed", "integer"),
+  number("repetition_penalty", "decimal"),
+  number("frequency_penalty", "decimal"),
+  number("presence_penalty", "decimal"),
+  {
+    name: "lora",
+    section: "answer",
+    control: "text",
+    placeholder: "none",
+    hint: "an adapter's name or id",
+    capability: "lora",
+    read: (text) => text,
+  },
+  {
+    name: "response_format",
+    section: "format",
+    control: "choice",
+    choices: ["json_object", "json_schema"],
+    hint: "",
+    streamHint: "of whole answers only: take Stream off",
+    capability: "json_mode",
+    read: (type) => ({ type }),
+  },
+  {
+    name: "json_schema",
+    label: "JSON schema",
+    sentAs: "response_format",
+    section: "format",
+    control: "json",
+    rows: 6,
+    placeholder: SCHEMA,
+    neededFor: { name: "response_format", choice: "json_schema" },
+    read: (text) => ({
+      type: "json_schema",
+      json_schema: readJson("response_format.json_schema", text, "an object"),
+    }),
+  },
+  {
+    name: "tools",
+    section: "format",
+    control: "json",
+    rows: 3,
+    placeholder: TOOL,
+    hint: "a JSON array",
+    kinds: ["chat"],
+    capability: "tools",
+    read: (text) => readJson("tools", text, "an array"),
+  },
+  {
+    name: "tool_choice",
+    section: "format",
+    control: "text",
+    placeholder: "auto",
+    hint: "auto, none, required, or a tool's name",
+    kinds: ["chat"],
+    capability: "tools",
+    sentWith: "tools",
+    read: readToolChoice,
+  },
+  {
+    name: "rejectIfBusy",
+    sentAs: "options",
+    section: "answer",
+    control: "checkbox",
+    hint: "Rather be refused than wait for capacity.",
+    read: () => ({ rejectIfBusy: true }),
+  },
 ];
 
+/** How the page names a kind of prompt that a parameter is for. */
+const KINDS = { chat: "a chat", prompt: "a prompt", raw: "a raw prompt" };
+
 /**
- * Read the ranges.
+ * Say why a parameter cannot be set.
  *
- * @param {unknown} description Of the API, in OpenAPI.
- * @returns {Map<string, Range>} By parameter.
+ * @param {Parameter} parameter
+ * @param {Model | undefined} model
+ * @param {Kind} kind
+ * @returns {string} Empty when it can.
  */
-export function readRanges(description) {
-  const { schemas } = fields(fields(description).components);
-  const properties = fields(fields(fields(schemas).Inputs).properties);
-  /** @type {Map<string, Range>} */
-  const ranges = new Map();
-  for (const name of NUMBERS) {
-    const kind = fields(list(fields(properties[name]).anyOf)[0]);
-    if (typeof kind.minimum !== "number") continue; // an API that tells none
-    ranges.set(name, {
-      expected: String(kind.description ?? ""),
-      isInteger: kind.type === "integer",
-      least: kind.minimum,
-      most: number(kind.maximum),
-      usual: number(kind.default),
-    });
+export function explainLack({ kinds, capability }, model, kind) {
+  if (kinds && !kinds.includes(kind)) {
+    return `in ${kinds.map((each) => KINDS[each]).join(" or ")} only`;
   }
-  return ranges;
+  if (capability && model && !model.capabilities.includes(capability)) {
+    return `not with this model: no ${capability}`;
+  }
+  return "";
 }
 
 /**
- * Word a range.
- *
- * @param {Range} range
- */
-export function wordRange({ isInteger, least, most }) {
-  const kind = isInteger ? "integer, " : "";
-  return most === undefined ? `${kind}${least} or more` : `${kind}${least} to ${most}`;
-}
-
-/**
- * Read what was written for a number.
+ * Make the entry of a number.
  *
  * @param {string} name
- * @param {string} text Not empty.
- * @param {Range | undefined} range
- * @returns {number}
- * @throws {RangeError} It does not fit; in the API's words.
+ * @param {"integer" | "decimal"} control
+ * @param {{ placeholder?: string, ceiling?: string }} [more] The ceiling is what `readNumber` has.
+ * @returns {Parameter}
  */
-export function readNumber(name, text, range) {
-  const value = Number(text);
-  const expected = range?.expected || "a number";
-  if (!Number.isFinite(value)) throw new RangeError(`${name}: expected ${expected}, got a string`);
-  if (!range) return value;
-  const isMisfit = range.isInteger && !Number.isSafeInteger(value);
-  if (isMisfit || value < range.least) {
-    throw new RangeError(`${name}: expected ${expected}, got ${text}`);
-  }
-  if (range.most !== undefined && value > range.most) {
-    const most = name === "max_tokens" ? `at most ${range.most}, the ceiling of this deployment` : "";
-    throw new RangeError(`${name}: expected ${most || expected}, got ${text}`);
-  }
-  return value;
-}
-
-/**
- * Read what was written as JSON.
- *
- * @param {string} name
- * @param {string} text
- * @param {"an array" | "an object"} expected
- * @returns {unknown}
- * @throws {RangeError} It is something else; in the API's words.
- */
-export function readJson(name, text, expected) {
-  const message = `${name}: expected ${expected}`;
-  if (!text.trim()) throw new RangeError(`${message}, got nothing`);
-  /** @type {unknown} */
-  let value;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new RangeError(`${name}: expected valid JSON: ${/** @type {Error} */ (error).message}`);
-  }
-  const isFit =
-    expected === "an array"
-      ? Array.isArray(value)
-      : typeof value === "object" && value !== null && !Array.isArray(value);
-  if (!isFit) throw new RangeError(message);
-  return value;
-}
-
-/** @param {unknown} value */
-function number(value) {
-  return typeof value === "number" ? value : undefined;
+function number(name, control, { placeholder = "model's own", ceiling } = {}) {
+  return {
+    name,
+    section: "answer",
+    control,
+    placeholder,
+    hint: "",
+    read: (text, range) => readNumber(name, text, range, ceiling),
+  };
 }

@@ -1,49 +1,47 @@
 /** The form of the settings: reads it, marks what is wrong in it, and says what may be in it. */
 
-import { find } from "./dom.js";
-import { NUMBERS, readJson, readNumber, wordRange } from "./parameters.js";
+import { find, markWrong } from "./dom.js";
+import { Field } from "./field.js";
+import { explainLack, PARAMETERS } from "./parameters.js";
 
 /** @typedef {import("./catalogue.js").Model} Model */
-/** @typedef {import("./parameters.js").Problem} Problem */
-/** @typedef {import("./parameters.js").Range} Range */
 /** @typedef {import("./parameters.js").Values} Values */
+/** @typedef {import("./ranges.js").Range} Range */
 /** @typedef {import("./request.js").Kind} Kind */
 
-/** @typedef {HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement} Control */
+/** @typedef {{ name: string, message: string }} Problem By the name that the API has for the field. */
 
-const TEXTS = [...NUMBERS, "lora", "response_format", "json_schema", "tools", "tool_choice"];
-const SCHEMA = '{\n  "type": "object",\n  "properties": {\n    "answer": { "type": "string" }\n  }\n}';
-const TOOL = `[{ "name": "weather", "description": "Tells the weather",
-  "parameters": { "type": "object", "properties": { "city": { "type": "string" } } } }]`;
+// The ids of what is set outside this form, by the names that the API has for it.
+const OTHERS = new Map([
+  ["key", "key"],
+  ["messages", "message"],
+  ["model", "model"],
+  ["prompt", "message"],
+  ["raw", "raw"],
+]);
 
 export class Settings {
-  /** @type {Map<string, Range>} */
-  #ranges = new Map();
-  #stream = find("stream", HTMLInputElement);
-  #rejectIfBusy = find("rejectIfBusy", HTMLInputElement);
-  #format = find("response_format", HTMLSelectElement);
-  #schema = find("json_schema", HTMLTextAreaElement);
-  #tools = find("tools", HTMLTextAreaElement);
-  #toolChoice = find("tool_choice", HTMLInputElement);
+  #fields = PARAMETERS.map((parameter) => new Field(parameter));
+  /** @type {Model | undefined} */
+  #model;
+  /** @type {Kind} */
+  #kind = "chat";
 
   constructor() {
-    this.#schema.placeholder = SCHEMA;
-    this.#tools.placeholder = TOOL;
-    this.#format.addEventListener("change", () => this.#showSchema());
-    for (const name of TEXTS) {
+    for (const { parameter, name, control, element } of this.#fields) {
+      find(`${parameter.section}-fields`, HTMLElement).append(element);
       // What was said about it was about the value before.
-      control(name).addEventListener("input", () => this.mark(name, ""));
+      control.addEventListener("input", () => this.mark(name, ""));
+      // What can be set may depend on it.
+      control.addEventListener("change", () => this.#offer());
     }
-    this.#rejectIfBusy.addEventListener("change", () => this.mark("options", ""));
   }
 
   /** @param {Map<string, Range>} ranges */
   setRanges(ranges) {
-    this.#ranges = ranges;
-    for (const [name, range] of ranges) {
-      find(`${name}-range`, HTMLElement).textContent = wordRange(range);
-      const input = find(name, HTMLInputElement);
-      if (range.usual !== undefined) input.placeholder = String(range.usual);
+    for (const field of this.#fields) {
+      const range = ranges.get(field.name);
+      if (range) field.setRange(range);
     }
   }
 
@@ -54,15 +52,9 @@ export class Settings {
    * @param {Kind} kind
    */
   offer(model, kind) {
-    const lacks = (/** @type {string} */ capability) =>
-      model && !model.capabilities.includes(capability) ? `not with this model: no ${capability}` : "";
-    this.#allow("lora", lacks("lora"), "an adapter's name or id");
-    const noStream = this.#stream.checked ? "of whole answers only: take Stream off" : "";
-    this.#allow("response_format", lacks("json_mode"), noStream);
-    const noTools = kind === "chat" ? lacks("tools") : "in a chat only";
-    this.#allow("tools", noTools, "a JSON array");
-    this.#allow("tool_choice", noTools, "auto, none, required, or a tool's name");
-    this.#showSchema();
+    this.#model = model;
+    this.#kind = kind;
+    this.#offer();
   }
 
   /**
@@ -72,48 +64,26 @@ export class Settings {
    */
   read() {
     /** @type {Values} */
-    const values = this.#stream.checked ? { stream: true } : {};
+    const values = {};
     /** @type {Problem[]} */
     const problems = [];
-    /** @param {string} name @param {() => unknown} read */
-    const take = (name, read) => {
+    for (const field of this.#fields.filter((each) => this.#isSent(each))) {
       try {
-        values[name] = read();
+        values[field.name] = field.read();
       } catch (error) {
         if (!(error instanceof RangeError)) throw error;
-        problems.push({ name, message: error.message });
+        delete values[field.name];
+        problems.push({ name: field.name, message: error.message });
       }
-    };
-    for (const name of NUMBERS) {
-      const text = control(name).value.trim();
-      if (text) take(name, () => readNumber(name, text, this.#ranges.get(name)));
     }
-    const lora = find("lora", HTMLInputElement);
-    if (lora.value && !lora.disabled) values.lora = lora.value;
-    if (this.#wantsSchema) {
-      take("response_format", () => ({
-        type: "json_schema",
-        json_schema: readJson("response_format.json_schema", this.#schema.value, "an object"),
-      }));
-    } else if (this.#format.value && !this.#format.disabled) {
-      values.response_format = { type: this.#format.value };
-    }
-    if (this.#tools.value.trim() && !this.#tools.disabled) {
-      take("tools", () => readJson("tools", this.#tools.value, "an array"));
-      const choice = this.#toolChoice.value.trim();
-      if (choice) values.tool_choice = wordChoice(choice);
-    }
-    if (this.#rejectIfBusy.checked) values.options = { rejectIfBusy: true };
     return { values, problems };
   }
 
   /** As it was at first. */
   reset() {
-    for (const name of TEXTS) control(name).value = "";
-    this.#stream.checked = true;
-    this.#rejectIfBusy.checked = false;
+    for (const field of this.#fields) field.reset();
     this.unmark();
-    this.#showSchema();
+    this.#offer();
   }
 
   /**
@@ -123,18 +93,18 @@ export class Settings {
    * @param {string} message Empty for nothing.
    */
   mark(name, message) {
+    const marked = this.#fieldOf(name);
+    for (const field of this.#fields) {
+      if (field.name === name) field.mark(field === marked ? message : "");
+    }
+    const other = OTHERS.get(name);
     const shown = document.getElementById(`${name}-wrong`);
-    if (!shown) return;
-    shown.textContent = message;
-    const marked = this.controlOf(name);
-    if (message) marked?.setAttribute("aria-invalid", "true");
-    else marked?.removeAttribute("aria-invalid");
+    if (other && shown) markWrong(find(other, HTMLElement), shown, message);
   }
 
   unmark() {
-    for (const shown of document.querySelectorAll(".wrong")) {
-      this.mark(shown.id.replace(/-wrong$/u, ""), "");
-    }
+    for (const { name } of this.#fields) this.mark(name, "");
+    for (const name of OTHERS.keys()) this.mark(name, "");
   }
 
   /**
@@ -144,47 +114,42 @@ export class Settings {
    * @returns {HTMLElement | null}
    */
   controlOf(name) {
-    if (name === "response_format" && this.#wantsSchema) return this.#schema;
-    return document.getElementById(FIELDS.get(name) ?? name);
+    const other = OTHERS.get(name);
+    return other ? find(other, HTMLElement) : (this.#fieldOf(name)?.control ?? null);
   }
 
-  get #wantsSchema() {
-    return this.#format.value === "json_schema" && !this.#format.disabled;
+  #offer() {
+    const isStreamed = this.#text("stream") !== "";
+    for (const field of this.#fields) {
+      const lack = explainLack(field.parameter, this.#model, this.#kind);
+      // What was said about it was about what could be set before.
+      if (field.offer(lack, isStreamed)) this.mark(field.name, "");
+    }
+    for (const { parameter: { neededFor }, element } of this.#fields) {
+      element.hidden = !!neededFor && this.#text(neededFor.name) !== neededFor.choice;
+    }
   }
 
-  #showSchema() {
-    find("schema-part", HTMLElement).hidden = !this.#wantsSchema;
-    this.mark("response_format", "");
+  /** @param {Field} field */
+  #isSent({ parameter: { neededFor, sentWith }, element, text }) {
+    if (neededFor) return !element.hidden;
+    return text.trim() !== "" && (!sentWith || this.#text(sentWith).trim() !== "");
   }
 
   /**
-   * @param {string} name
-   * @param {string} reason Why it is not; empty when it is.
-   * @param {string} otherwise What is said about it then.
+   * @param {string} name The page's.
+   * @returns {string} What is written in a field.
    */
-  #allow(name, reason, otherwise) {
-    control(name).disabled = reason !== "";
-    find(`${name}-range`, HTMLElement).textContent = reason || otherwise;
+  #text(name) {
+    return this.#fields.find(({ parameter }) => parameter.name === name)?.text ?? "";
   }
-}
 
-/** @param {string} choice As it was written. */
-function wordChoice(choice) {
-  if (["auto", "none", "required"].includes(choice)) return choice;
-  return { type: "function", function: { name: choice } };
-}
-
-// Where what the API names is found, where that has another name.
-const FIELDS = new Map([
-  ["options", "rejectIfBusy"],
-  ["messages", "message"],
-  ["prompt", "message"],
-]);
-
-/**
- * @param {string} name
- * @returns {Control}
- */
-function control(name) {
-  return /** @type {Control} */ (find(name, HTMLElement));
+  /**
+   * Find a field. Of two that are sent as one, the second says more where it is shown.
+   *
+   * @param {string} name The API's.
+   */
+  #fieldOf(name) {
+    return this.#fields.findLast((field) => field.name === name && !field.element.hidden);
+  }
 }

@@ -19,6 +19,7 @@ if importlib.util.find_spec("playwright") is None:
 
 from playwright.sync_api import Browser as Browser
 from playwright.sync_api import ConsoleMessage, Request, sync_playwright
+from playwright.sync_api import Locator as Locator
 from playwright.sync_api import Page as Page
 from playwright.sync_api import Response as Response
 from playwright.sync_api import Route as Route

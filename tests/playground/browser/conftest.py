@@ -1,6 +1,7 @@
 """The playground in Chromium, over the real Worker under the real `wrangler dev`."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,15 +10,23 @@ import pytest
 
 from tests.harness.credentials import API_KEYS
 from tests.harness.deployments import Deployment, deploy, unlimited
+from tools import prepare
 from workers_ai_local import Reply, WorkersAi
 
 if TYPE_CHECKING:  # modules of tests that need it are skipped where Playwright is missing
     from tests.harness.watched import Browser, Page, Watched
 
+MODULES = prepare.ROOT / "public" / "playground"
 # Chromium's own note on an answer that is an error or broke, which no page can keep it from making.
 _NOTE = "Failed to load resource: "
 # One model has what the others lack, and lacks what they have.
 _LAST = 'capabilities = ["tools"]'
+
+
+def run_module(source: str, given: bytes, *arguments: str) -> str:
+    """Run JavaScript in Node."""
+    command = [str(prepare.node()), "--input-type=module", "--eval", source, "--", *arguments]
+    return subprocess.run(command, input=given, stdout=subprocess.PIPE, check=True).stdout.decode()
 
 
 @dataclass(frozen=True)

@@ -270,6 +270,21 @@ def test_tools_that_are_no_json_array_mark_their_field(
     expect(playground.page.locator("#tools-wrong")).to_contain_text(told)
 
 
+@pytest.mark.thorough
+def test_what_is_wrong_with_a_schema_is_told_at_the_schema(playground: Playground) -> None:
+    playground.page.get_by_label("Stream").uncheck()
+    playground.page.get_by_label("response_format").select_option("json_schema")
+    playground.set("JSON schema", "[]")
+    playground.start("Hello")
+
+    schema = playground.page.get_by_label("JSON schema")
+    expect(schema).to_be_focused()
+    expect(schema).to_have_accessible_description("response_format.json_schema: expected an object")
+    playground.set("JSON schema", "{}")
+    expect(schema).to_have_accessible_description("")
+    expect(schema).not_to_have_attribute("aria-invalid", "true")
+
+
 def test_what_a_model_cannot_do_is_not_offered_and_says_why(playground: Playground) -> None:
     page = playground.page
     expect(page.get_by_label("lora")).to_be_disabled()

@@ -10,11 +10,10 @@ import pytest
 
 from tests.harness.credentials import KEY
 from tests.harness.watched import expect, needs_chromium
-from tests.playground.browser.conftest import Playground
-from tools import prepare
+from tests.playground.browser.conftest import MODULES, Playground, run_module
 from workers_ai_local import Reply
 
-LITERALS = prepare.ROOT / "public" / "playground" / "literals.js"
+LITERALS = MODULES / "literals.js"
 NASTY = {
     "quotes": 'it\'s "quoted" and `so`',
     "backslashes": "\\ \\n \\' \\\" \\\\",
@@ -36,12 +35,6 @@ const [file, name] = process.argv.slice(1);
 const words = await import(file);
 process.stdout.write(words[name](JSON.parse(readFileSync(0, "utf-8"))));
 """
-
-
-def run_module(source: str, given: bytes, *arguments: str) -> str:
-    """Run JavaScript in Node."""
-    command = [str(prepare.node()), "--input-type=module", "--eval", source, "--", *arguments]
-    return subprocess.run(command, input=given, stdout=subprocess.PIPE, check=True).stdout.decode()
 
 
 def word(language: str, value: object) -> str:

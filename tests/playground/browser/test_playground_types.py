@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.harness.typescript import COMPILER, needs_typescript
+from tests.playground.browser.conftest import MODULES
 from tools import prepare
 
-MODULES = prepare.ROOT / "public" / "playground"
 OPTIONS = {
     "allowJs": True,
     "checkJs": True,
