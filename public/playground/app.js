@@ -1,6 +1,6 @@
 /** The playground: puts the parts together. */
 
-import { ask } from "./answer.js";
+import { makeBody, makeContinuation, setFor } from "./body.js";
 import { readModels, wordModel } from "./catalogue.js";
 import { LANGUAGES } from "./code.js";
 import { makeCopyButton } from "./copy.js";
@@ -9,16 +9,17 @@ import { Failure, fetchFrom } from "./failure.js";
 import { fields } from "./frames.js";
 import { keepKey, readKey } from "./key.js";
 import { readRanges } from "./ranges.js";
-import { makeBody, makeContinuation, setFor } from "./request.js";
+import { Sender } from "./request.js";
 import { Scroller } from "./scroller.js";
 import { Settings } from "./settings.js";
 import { Tabs } from "./tabs.js";
 import { fillTemplate } from "./template.js";
 import { TurnView } from "./turn.js";
 
-/** @typedef {import("./request.js").Asked} Asked */
-/** @typedef {import("./request.js").Body} Body */
-/** @typedef {import("./request.js").Kind} Kind */
+/** @typedef {import("./body.js").Asked} Asked */
+/** @typedef {import("./body.js").Body} Body */
+/** @typedef {import("./body.js").Kind} Kind */
+/** @typedef {import("./request.js").Figures} Figures */
 /** @typedef {import("./turns.js").Turn} Turn */
 
 const EMPTY = {
@@ -41,14 +42,13 @@ const beside = find("beside", HTMLElement);
 const besideButton = find("beside-button", HTMLButtonElement);
 const notice = find("notice", HTMLElement);
 const settings = new Settings();
+const sender = new Sender();
 const scroller = new Scroller(find("scroller", HTMLElement), find("jump", HTMLButtonElement));
 
 /** @type {Kind} */
 let kind = "chat";
 /** @type {Record<Kind, TurnView[]>} */
 const said = { chat: [], prompt: [], raw: [] };
-/** @type {{ controller: AbortController, view: TurnView } | null} */
-let running = null;
 /** @type {Record<Kind, Asked | null>} */
 const sent = { chat: null, prompt: null, raw: null };
 let isRawEdited = false;
@@ -75,7 +75,7 @@ const actions = {
 
 /** Send what is written. */
 function sendMessage() {
-  if (running || isEditing()) return;
+  if (sender.answering || isEditing()) return;
   const text = written();
   if (!text) {
     message.focus();
@@ -103,7 +103,7 @@ function written() {
  * @param {TurnView} view The answer, or what it answers.
  */
 function retry(view) {
-  if (running || isEditing() || !check()) return;
+  if (sender.answering || isEditing() || !check()) return;
   const turns = said[kind];
   const at = turns.indexOf(view);
   const asked = turns.slice(0, at + 1).findLastIndex(({ turn }) => turn.role === "user");
@@ -134,7 +134,7 @@ async function answer() {
  * @param {TurnView} view
  */
 async function goOn(view) {
-  if (running || isEditing() || !check()) return;
+  if (sender.answering || isEditing() || !check()) return;
   forgetUndo();
   const turns = turnsOf(kind).slice(0, said[kind].indexOf(view) + 1);
   if (turns.length < said[kind].length) {
@@ -149,30 +149,32 @@ async function goOn(view) {
  * @param {Body} body
  */
 async function run(view, body) {
-  const controller = new AbortController();
   sent[kind] = body;
-  running = { controller, view };
   view.begin();
   showTurns();
   scroller.toEnd();
-  showRunning();
   announce("Answering");
+  const answered = sender.send(view.turn, body, key.value, (piece) => view.take(piece));
+  showRunning();
   try {
-    const figures = await ask(body, key.value, controller.signal, (piece) => view.take(piece));
+    const figures = await answered;
     view.finish(figures);
-    const count = figures.usage?.completion;
-    const tokens = count ? `, ${count} tokens` : "";
-    const end = figures.isCut ? "cut at max_tokens" : figures.ending;
-    announce(figures.ending === "broken" ? "The answer broke off" : `Answer ${end}${tokens}`);
+    announce(describeEnd(figures));
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     announce("");
     view.fail(error);
     point(error);
   } finally {
-    running = null;
     showRunning();
   }
+}
+
+/** @param {Figures} figures */
+function describeEnd({ ending, isCut, usage }) {
+  if (ending === "broken") return "The answer broke off";
+  const tokens = usage?.completion ? `, ${usage.completion} tokens` : "";
+  return `Answer ${isCut ? "cut at max_tokens" : ending}${tokens}`;
 }
 
 /** @param {Kind} of @returns {Turn[]} */
@@ -240,8 +242,10 @@ function changeTurns(turns, text) {
   /** @param {TurnView[]} kept */
   const put = (kept) => {
     const lost = said[of].filter((view) => !kept.includes(view));
-    if (running && lost.includes(running.view)) running.controller.abort();
-    for (const view of lost) view.dispose();
+    for (const view of lost) {
+      if (view.turn === sender.answering) sender.stop();
+      view.dispose();
+    }
     said[of] = kept;
     showTurns();
   };
@@ -274,9 +278,10 @@ function showNotice(text) {
 
 function showRunning() {
   const hadFocus = document.activeElement === stop;
-  send.hidden = running !== null;
-  stop.hidden = running === null;
-  find("turns", HTMLElement).classList.toggle("running", running !== null);
+  const isRunning = sender.answering !== null;
+  send.hidden = isRunning;
+  stop.hidden = !isRunning;
+  find("turns", HTMLElement).classList.toggle("running", isRunning);
   if (hadFocus) message.focus();
   changed();
 }
@@ -460,10 +465,10 @@ message.addEventListener("input", fillRaw);
 system.addEventListener("input", fillRaw);
 // The second click of two is for what stood there before: each takes the other's place.
 send.addEventListener("click", ({ detail }) => detail > 1 || sendMessage());
-stop.addEventListener("click", ({ detail }) => detail > 1 || running?.controller.abort());
+stop.addEventListener("click", ({ detail }) => detail > 1 || sender.stop());
 document.addEventListener("keydown", ({ key: pressed, isComposing }) => {
   if (pressed !== "Escape" || isComposing) return;
-  if (running) running.controller.abort();
+  if (sender.answering) sender.stop();
   else if (isNarrow()) showBeside(false);
 });
 for (const radio of document.querySelectorAll('input[name="kind"]')) {

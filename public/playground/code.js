@@ -2,7 +2,7 @@
 
 import { javascript, json, python, shell } from "./literals.js";
 
-/** @typedef {import("./request.js").Body} Body */
+/** @typedef {import("./body.js").Body} Body */
 
 /**
  * @typedef {object} Asked

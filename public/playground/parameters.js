@@ -7,7 +7,7 @@ import { readJson, readNumber, readToolChoice } from "./readers.js";
 
 /** @typedef {import("./catalogue.js").Model} Model */
 /** @typedef {import("./ranges.js").Range} Range */
-/** @typedef {import("./request.js").Kind} Kind */
+/** @typedef {import("./body.js").Kind} Kind */
 /** @typedef {Record<string, unknown>} Values By parameter, as they are sent. */
 
 /**

@@ -1,103 +1,194 @@
-/** Makes the body of a request from what was said and set. */
+/** A request to the model: sent, answered piece by piece, stopped, and described when it has ended. */
 
-/** @typedef {"chat" | "prompt" | "raw"} Kind */
+import { DONE, readEvents } from "./events.js";
+import { Failure, fetchFrom } from "./failure.js";
+import { readAnswer, readFrame } from "./frames.js";
+
+const LEAST_MS = 20; // a piece sooner than that came at once: it tells no speed
+
+/** @typedef {import("./body.js").Body} Body */
+/** @typedef {import("./frames.js").Piece} Piece */
+/** @typedef {import("./frames.js").Usage} Usage */
 /** @typedef {import("./turns.js").Turn} Turn */
-/** @typedef {import("./parameters.js").Values} Values */
+/** @typedef {"finished" | "stopped" | "broken"} Ending */
 
 /**
- * @typedef {Values & {
- *   model?: string,
- *   messages?: Values[],
- *   prompt?: string,
- *   stream?: boolean,
- *   options?: Values,
- * }} Body
+ * @typedef {object} Figures
+ * @property {Ending} ending
+ * @property {string} reason Why it ended; empty when nothing tells.
+ * @property {boolean} isCut Whether it was cut at max_tokens.
+ * @property {string} model The id that ran.
+ * @property {string} requestId
+ * @property {number | null} maxTokens The limit that it ran under.
+ * @property {Usage | null} usage
+ * @property {number | null} firstAfter Milliseconds until the first of it came.
+ * @property {number} tookMs
+ * @property {number | null} speed Tokens a second.
+ * @property {string} failure What broke it.
+ * @property {boolean} isStream Whether a stream was asked for.
  */
 
-/** @typedef {Pick<Body, "messages" | "prompt"> & { raw?: unknown }} Asked What a body asks. */
+/** Sends requests, one at a time. */
+export class Sender {
+  /** @type {{ turn: Turn, controller: AbortController } | null} */
+  #running = null;
 
-// What a model is asked that was cut, where its template is not ours to leave open.
-export const GO_ON = "Go on exactly where you stopped. Repeat nothing and say nothing else.";
+  /** The turn that is being answered with; null while none is. */
+  get answering() {
+    return this.#running?.turn ?? null;
+  }
 
-/**
- * Make the body for the turns up to a user's.
- *
- * @param {Kind} kind
- * @param {string} system Left out when it is empty; of a chat only.
- * @param {Turn[]} turns The last one is the user's.
- * @param {Values} settings
- * @returns {Body}
- */
-export function makeBody(kind, system, turns, settings) {
-  const last = turns.at(-1)?.text ?? "";
-  const { model, ...rest } = settings;
-  const named = model ? { model: String(model) } : {};
-  switch (kind) {
-    case "chat":
-      return { ...named, messages: messages(system, turns), ...rest };
-    case "prompt":
-      return { ...named, prompt: last, ...rest };
-    case "raw":
-      return { ...named, prompt: last, raw: true, ...rest };
+  /** Stop the request that runs, if one does. */
+  stop() {
+    this.#running?.controller.abort();
+  }
+
+  /**
+   * Send a request, and read the answer to its end.
+   *
+   * @param {Turn} turn The answer's.
+   * @param {Body} body
+   * @param {string} key
+   * @param {(piece: Piece) => void} take Called with each piece of the answer.
+   * @returns {Promise<Figures>}
+   * @throws {Failure} It was refused: there is no answer.
+   */
+  async send(turn, body, key, take) {
+    const controller = new AbortController();
+    this.#running = { turn, controller };
+    try {
+      return await ask(body, key, controller.signal, take);
+    } finally {
+      this.#running = null;
+    }
   }
 }
 
 /**
- * Make the body that has the last answer go on.
- *
- * @param {Kind} kind
- * @param {string} system
- * @param {Turn[]} turns The last one is the answer, the one before the user's.
- * @param {Values} settings
- * @returns {Body}
+ * @param {Body} body
+ * @param {string} key
+ * @param {AbortSignal} signal Stops it.
+ * @param {(piece: Piece) => void} take
+ * @returns {Promise<Figures>}
  */
-export function makeContinuation(kind, system, turns, settings) {
-  const [asked, answered] = turns.slice(-2);
-  if (kind === "raw") {
-    const text = `${asked?.text ?? ""}${answered?.text ?? ""}`;
-    return makeBody("raw", "", [{ role: "user", text, calls: [] }], settings);
+async function ask(body, key, signal, take) {
+  const begun = performance.now();
+  const got = new Gathered();
+  let isWhole = false;
+  let headers = new Headers();
+
+  /** @param {Piece} piece */
+  const receive = (piece) => {
+    got.add(piece);
+    take(piece);
+  };
+
+  try {
+    const response = await fetchFrom("run", key, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+      signal,
+    });
+    headers = response.headers;
+    isWhole = await readResponse(response, receive);
+  } catch (error) {
+    if (!signal.aborted && !headers.has("x-model")) {
+      throw error instanceof Failure ? error : new Failure("The answer cannot be read.");
+    }
   }
-  const before = kind === "chat" ? turns : turns.slice(-2);
-  /** @type {Turn} */
-  const goOn = { role: "user", text: GO_ON, calls: [] };
-  return makeBody("chat", kind === "chat" ? system : "", [...before, goOn], settings);
+
+  const ended = performance.now();
+  const maxTokens = Number(headers.get("x-max-tokens")) || null;
+  const isStopped = signal.aborted && !isWhole;
+  const ending = isStopped ? "stopped" : isWhole && !got.failure ? "finished" : "broken";
+  const reason = ending === "finished" ? tellReason(got, maxTokens) : "";
+  return {
+    ending,
+    reason,
+    isCut: reason === "length",
+    model: headers.get("x-model") ?? "",
+    requestId: headers.get("x-request-id") ?? "",
+    maxTokens,
+    usage: got.usage,
+    firstAfter: got.first === null ? null : got.first - begun,
+    tookMs: ended - begun,
+    speed: tellSpeed(got, begun, ended),
+    failure: got.failure,
+    isStream: body.stream === true,
+  };
+}
+
+/** What has come of an answer, but for its words. */
+class Gathered {
+  /** @type {number | null} */
+  first = null;
+  /** @type {Usage | null} */
+  usage = null;
+  reason = "";
+  failure = "";
+  hasCalled = false;
+
+  /** @param {Piece} piece */
+  add({ text, reasoning, calls, usage, reason, failure }) {
+    if (text || reasoning || calls.length) this.first ??= performance.now();
+    this.usage = usage ?? this.usage;
+    this.reason = reason || this.reason;
+    this.failure ||= failure;
+    this.hasCalled ||= calls.length > 0;
+  }
 }
 
 /**
- * Ask the same under other settings.
+ * @param {Response} response
+ * @param {(piece: Piece) => void} receive
+ * @returns {Promise<boolean>} Whether it came to its end.
+ */
+async function readResponse(response, receive) {
+  const isStream = response.headers.get("content-type")?.startsWith("text/event-stream");
+  if (isStream && response.body) return readStream(response.body, receive);
+  receive(readAnswer(await response.json()));
+  return true;
+}
+
+/**
+ * @param {ReadableStream<Uint8Array>} body
+ * @param {(piece: Piece) => void} receive
+ * @returns {Promise<boolean>} Whether it came to its end.
+ */
+async function readStream(body, receive) {
+  for await (const events of readEvents(body)) {
+    for (const data of events) {
+      if (data.trim() === DONE) return true;
+      const piece = readFrame(data);
+      if (piece) receive(piece);
+      if (piece?.failure) return false;
+    }
+  }
+  return false;
+}
+
+/**
+ * Find out why an answer ended. Workers AI's own stream does not; but it counts.
  *
- * @param {Asked} asked
- * @param {Values} settings
- * @returns {Body}
+ * @param {Gathered} got
+ * @param {number | null} maxTokens
  */
-export function setFor({ messages, prompt, raw }, settings) {
-  const { model, ...rest } = settings;
-  const said = messages ? { messages } : { prompt: prompt ?? "", ...(raw ? { raw } : {}) };
-  return { ...(model ? { model: String(model) } : {}), ...said, ...rest };
+function tellReason({ reason, usage, hasCalled }, maxTokens) {
+  const used = usage?.completion ?? null;
+  if (used !== null && maxTokens !== null && used >= maxTokens) return "length";
+  if (reason === "model_length") return "length";
+  if (hasCalled && reason !== "content_filter") return "tool_calls";
+  return reason || (used === null ? "" : "stop");
 }
 
 /**
- * @param {string} system
- * @param {Turn[]} turns
- * @returns {Values[]}
+ * @param {Gathered} got
+ * @param {number} begun
+ * @param {number} ended
  */
-function messages(system, turns) {
-  const instructed = system ? [{ role: "system", content: system }] : [];
-  // An answer that failed before its first word is left out.
-  const said = turns.filter(({ role, text, calls }) => role === "user" || text || calls.length);
-  return [...instructed, ...said.map(message)];
-}
-
-/**
- * @param {Turn} turn
- * @returns {Values}
- */
-function message({ role, text, calls }) {
-  if (!calls.length) return { role, content: text };
-  const called = calls.map(({ id, name, args }) => ({
-    ...(id ? { id } : {}),
-    type: "function",
-    function: { name, arguments: args },
-  }));
-  return { role, content: text, tool_calls: called };
+function tellSpeed({ first, usage }, begun, ended) {
+  if (!usage?.completion) return null;
+  const isOneBurst = first === null || ended - first < LEAST_MS;
+  return (usage.completion / Math.max(ended - (isOneBurst ? begun : first), 1)) * 1000;
 }

@@ -7,7 +7,7 @@ import { explainLack, PARAMETERS } from "./parameters.js";
 /** @typedef {import("./catalogue.js").Model} Model */
 /** @typedef {import("./parameters.js").Values} Values */
 /** @typedef {import("./ranges.js").Range} Range */
-/** @typedef {import("./request.js").Kind} Kind */
+/** @typedef {import("./body.js").Kind} Kind */
 
 /** @typedef {{ name: string, message: string }} Problem By the name that the API has for the field. */
 

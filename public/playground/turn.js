@@ -5,7 +5,7 @@ import { make, makeButton } from "./dom.js";
 import { GrowingText } from "./growing.js";
 import { Calls, wordCalls } from "./turns.js";
 
-/** @typedef {import("./answer.js").Figures} Figures */
+/** @typedef {import("./request.js").Figures} Figures */
 /** @typedef {import("./failure.js").Failure} Failure */
 /** @typedef {import("./frames.js").Piece} Piece */
 /** @typedef {import("./turns.js").Turn} Turn */
