@@ -1,8 +1,8 @@
 /** The playground: puts the parts together. */
 
-import { makeBody, makeContinuation, setFor } from "./body.js";
 import { readModels, wordModel } from "./catalogue.js";
 import { LANGUAGES } from "./code.js";
+import { Conversation } from "./conversation.js";
 import { makeCopyButton } from "./copy.js";
 import { announce, find, make } from "./dom.js";
 import { Failure, fetchFrom } from "./failure.js";
@@ -14,19 +14,12 @@ import { Scroller } from "./scroller.js";
 import { Settings } from "./settings.js";
 import { Tabs } from "./tabs.js";
 import { fillTemplate } from "./template.js";
-import { TurnView } from "./turn.js";
+import { Transcript } from "./transcript.js";
 
-/** @typedef {import("./body.js").Asked} Asked */
-/** @typedef {import("./body.js").Body} Body */
 /** @typedef {import("./body.js").Kind} Kind */
+/** @typedef {import("./conversation.js").Question} Question */
 /** @typedef {import("./request.js").Figures} Figures */
-/** @typedef {import("./turns.js").Turn} Turn */
 
-const EMPTY = {
-  chat: "A chat. The system prompt and every turn go along with each message.",
-  prompt: "A prompt on its own. Workers AI puts it into a chat; nothing said before goes along.",
-  raw: "A raw prompt goes to the model as it is, so it carries the model's own template.",
-};
 // What code is shown for while nothing is written.
 const EXAMPLE = "Hello";
 
@@ -45,116 +38,78 @@ const settings = new Settings();
 const sender = new Sender();
 const scroller = new Scroller(find("scroller", HTMLElement), find("jump", HTMLButtonElement));
 
-/** @type {Kind} */
-let kind = "chat";
-/** @type {Record<Kind, TurnView[]>} */
-const said = { chat: [], prompt: [], raw: [] };
-/** @type {Record<Kind, Asked | null>} */
-const sent = { chat: null, prompt: null, raw: null };
 let isRawEdited = false;
 /** @type {import("./catalogue.js").Model[]} */
 let models = [];
-/** @type {(() => void) | null} */
-let undo = null;
 
-/** @type {import("./turn.js").Actions} */
-const actions = {
-  retry: (view) => retry(view),
-  remove: (view) => {
-    changeTurns(said[kind].filter((other) => other !== view), "Turn deleted");
+const conversation = new Conversation((turn) => {
+  transcript.viewOf(turn).dispose();
+  if (turn === sender.answering) sender.stop();
+});
+const transcript = new Transcript({
+  retry: (turn) => {
+    if (isReady()) ask(conversation.retry(turn, system.value, settingsNow()));
+  },
+  remove: (turn) => {
+    conversation.remove(turn);
+    showConversation();
     message.focus();
   },
-  goOn: (view) => void goOn(view),
-  change: () => showTurns(),
+  goOn: (turn) => {
+    if (isReady()) ask(conversation.goOn(turn, system.value, settingsNow()));
+  },
+  edit: (turn, text) => {
+    conversation.edit(turn, text);
+    showTurns();
+  },
   has: (field) => settings.controlOf(field) !== null,
   show: (field) => showField(field),
   grow: () => scroller.follow(),
-};
+});
 
 // --- What is asked
 
 /** Send what is written. */
 function sendMessage() {
-  if (sender.answering || isEditing()) return;
+  if (sender.answering || transcript.leadToEdit()) return;
   const text = written();
   if (!text) {
     message.focus();
     return;
   }
-  const view = new TurnView({ role: "user", text, calls: [] }, actions);
   if (!check()) return;
-  forgetUndo();
-  if (!(kind === "raw" && isRawEdited)) message.value = ""; // what was not sent stays
+  const question = conversation.say(text, system.value, settingsNow());
+  if (!(conversation.kind === "raw" && isRawEdited)) message.value = ""; // what was not sent stays
   fillRaw();
-  said[kind].push(view);
-  message.focus();
-  void answer();
+  ask(question);
 }
 
 /** What would be sent now; empty when nothing is written. */
 function written() {
-  if (kind === "raw") return isRawEdited || message.value ? raw.value : "";
+  if (conversation.kind === "raw") return isRawEdited || message.value ? raw.value : "";
   return message.value.trim() ? message.value : "";
 }
 
-/**
- * Ask once more.
- *
- * @param {TurnView} view The answer, or what it answers.
- */
-function retry(view) {
-  if (sender.answering || isEditing() || !check()) return;
-  const turns = said[kind];
-  const at = turns.indexOf(view);
-  const asked = turns.slice(0, at + 1).findLastIndex(({ turn }) => turn.role === "user");
-  const user = turns[asked];
-  if (!user) return;
-  const isLast = turns.slice(asked + 1).every(({ turn }) => turn.role === "assistant");
-  if (kind === "chat" || isLast) {
-    changeTurns(turns.slice(0, asked + 1), isLast ? "Answer replaced" : "Later turns deleted");
-  } else {
-    forgetUndo();
-    turns.push(new TurnView({ ...user.turn }, actions));
-  }
+/** Whether something can be asked now; leads to what is in the way. */
+function isReady() {
+  return !sender.answering && !transcript.leadToEdit() && check();
+}
+
+/** @param {Question | null} question */
+function ask(question) {
+  showNotice();
   message.focus();
-  void answer();
+  if (question) void run(question);
 }
 
-/** Have the last turn answered. */
-async function answer() {
-  const turns = turnsOf(kind);
-  const view = new TurnView({ role: "assistant", text: "", calls: [] }, actions);
-  said[kind].push(view);
-  await run(view, makeBody(kind, system.value, turns, settingsNow()));
-}
-
-/**
- * Have the last answer go on where it was cut.
- *
- * @param {TurnView} view
- */
-async function goOn(view) {
-  if (sender.answering || isEditing() || !check()) return;
-  forgetUndo();
-  const turns = turnsOf(kind).slice(0, said[kind].indexOf(view) + 1);
-  if (turns.length < said[kind].length) {
-    changeTurns(said[kind].slice(0, turns.length), "Later turns deleted");
-  }
-  message.focus();
-  await run(view, makeContinuation(kind, system.value, turns, settingsNow()));
-}
-
-/**
- * @param {TurnView} view Where the answer goes.
- * @param {Body} body
- */
-async function run(view, body) {
-  sent[kind] = body;
+/** @param {Question} question */
+async function run({ turn, body }) {
+  const view = transcript.viewOf(turn);
   view.begin();
   showTurns();
   scroller.toEnd();
   announce("Answering");
-  const answered = sender.send(view.turn, body, key.value, (piece) => view.take(piece));
+  const answered = sender.send(turn, body, key.value, (piece) => view.take(piece));
   showRunning();
   try {
     const figures = await answered;
@@ -175,11 +130,6 @@ function describeEnd({ ending, isCut, usage }) {
   if (ending === "broken") return "The answer broke off";
   const tokens = usage?.completion ? `, ${usage.completion} tokens` : "";
   return `Answer ${isCut ? "cut at max_tokens" : ending}${tokens}`;
-}
-
-/** @param {Kind} of @returns {Turn[]} */
-function turnsOf(of) {
-  return said[of].map(({ turn }) => turn);
 }
 
 function settingsNow() {
@@ -214,66 +164,23 @@ function point(failure) {
 
 // --- What is shown
 
+/** Show the conversation after a change that can be undone. */
+function showConversation() {
+  showTurns();
+  showNotice();
+}
+
 function showTurns() {
-  const turns = find("turns", HTMLElement);
-  const views = said[kind];
-  const elements = views.map(({ element }) => element);
-  // What stays in its place is left there: to move it would lose the focus and the selection.
-  for (const child of [...turns.children]) {
-    if (!elements.some((element) => element === child)) child.remove();
-  }
-  elements.forEach((element, at) => {
-    if (turns.children[at] !== element) turns.insertBefore(element, turns.children[at] ?? null);
-  });
-  find("empty", HTMLElement).textContent = views.length ? "" : EMPTY[kind];
+  transcript.show(conversation.turns, conversation.kind);
   scroller.follow();
   changed();
 }
 
-/**
- * Change what was said, so that it can be undone.
- *
- * @param {TurnView[]} turns
- * @param {string} text What to say about it; empty when nothing is lost.
- */
-function changeTurns(turns, text) {
-  const of = kind;
-  const before = said[of];
-  /** @param {TurnView[]} kept */
-  const put = (kept) => {
-    const lost = said[of].filter((view) => !kept.includes(view));
-    for (const view of lost) {
-      if (view.turn === sender.answering) sender.stop();
-      view.dispose();
-    }
-    said[of] = kept;
-    showTurns();
-  };
-  put(turns);
-  undo = text ? () => put(before) : null;
-  showNotice(text);
-}
-
-/** What comes next would be lost by it. */
-function forgetUndo() {
-  undo = null;
-  showNotice("");
-}
-
-/** Whether a turn is being edited, to which this leads then. */
-function isEditing() {
-  const box = document.querySelector("#turns .editing");
-  if (!(box instanceof HTMLElement)) return false;
-  box.focus();
-  announce("Save or cancel what you edit first");
-  return true;
-}
-
-/** @param {string} text */
-function showNotice(text) {
-  find("notice-text", HTMLElement).textContent = text;
-  notice.hidden = !text;
-  if (text) announce(text);
+function showNotice() {
+  const { undoable } = conversation;
+  find("notice-text", HTMLElement).textContent = undoable;
+  notice.hidden = !undoable;
+  if (undoable) announce(undoable);
 }
 
 function showRunning() {
@@ -281,22 +188,21 @@ function showRunning() {
   const isRunning = sender.answering !== null;
   send.hidden = isRunning;
   stop.hidden = !isRunning;
-  find("turns", HTMLElement).classList.toggle("running", isRunning);
+  transcript.showRunning(isRunning);
   if (hadFocus) message.focus();
   changed();
 }
 
 function readKind() {
   const chosen = document.querySelector('input[name="kind"]:checked');
-  if (chosen instanceof HTMLInputElement) kind = /** @type {Kind} */ (chosen.value);
+  if (chosen instanceof HTMLInputElement) conversation.choose(/** @type {Kind} */ (chosen.value));
   showKind();
 }
 
 function showKind() {
-  const isRaw = kind === "raw";
-  find("raw-part", HTMLElement).hidden = !isRaw;
-  find("system-part", HTMLElement).hidden = kind === "prompt";
-  showNotice("");
+  find("raw-part", HTMLElement).hidden = conversation.kind !== "raw";
+  find("system-part", HTMLElement).hidden = conversation.kind === "prompt";
+  showNotice();
   offer();
   fillRaw();
   showTurns();
@@ -335,7 +241,7 @@ function isNarrow() {
 }
 
 function offer() {
-  settings.offer(model(), kind);
+  settings.offer(model(), conversation.kind);
 }
 
 function model() {
@@ -391,24 +297,14 @@ function showCode() {
 
 /** What Send would send; while nothing is written, what was sent last. */
 function nextBody() {
-  const notes = [];
-  const turns = turnsOf(kind);
   const text = written();
-  if (text) {
-    turns.push({ role: "user", text, calls: [] });
-  } else {
-    const last = sent[kind];
-    if (turns.length && last) {
-      const body = setFor(last, settingsNow());
-      return { body, note: "The last request; write, and it is the next one." };
-    } else {
-      const example = kind === "raw" ? fillTemplate(system.value, EXAMPLE) : EXAMPLE;
-      turns.push({ role: "user", text: example, calls: [] });
-      notes.push(`Nothing is written yet, so it says ${EXAMPLE}.`);
-    }
-  }
-  for (const { message: problem } of settings.read().problems) notes.push(`Left out: ${problem}.`);
-  return { body: makeBody(kind, system.value, turns, settingsNow()), note: notes.join(" ") };
+  const last = text ? null : conversation.previewLast(settingsNow());
+  if (last) return { body: last, note: "The last request; write, and it is the next one." };
+  const example = conversation.kind === "raw" ? fillTemplate(system.value, EXAMPLE) : EXAMPLE;
+  const body = conversation.preview(text || example, system.value, settingsNow());
+  const notes = settings.read().problems.map((problem) => `Left out: ${problem.message}.`);
+  if (!text) notes.unshift(`Nothing is written yet, so it says ${EXAMPLE}.`);
+  return { body, note: notes.join(" ") };
 }
 
 // --- What the deployment tells
@@ -480,12 +376,13 @@ addEventListener("pageshow", () => {
   readKind();
 });
 find("new", HTMLButtonElement).addEventListener("click", () => {
-  if (said[kind].length) changeTurns([], "Cleared");
+  conversation.clear();
+  showConversation();
   message.focus();
 });
 find("undo", HTMLButtonElement).addEventListener("click", () => {
-  undo?.();
-  showNotice("");
+  conversation.undo();
+  showConversation();
   message.focus();
 });
 find("reset", HTMLButtonElement).addEventListener("click", () => {

@@ -12,10 +12,10 @@ import { Calls, wordCalls } from "./turns.js";
 
 /**
  * @typedef {object} Actions What its buttons do.
- * @property {(view: TurnView) => void} retry
- * @property {(view: TurnView) => void} remove
- * @property {(view: TurnView) => void} goOn
- * @property {(view: TurnView) => void} change Called when its text was edited.
+ * @property {(turn: Turn) => void} retry
+ * @property {(turn: Turn) => void} remove
+ * @property {(turn: Turn) => void} goOn
+ * @property {(turn: Turn, text: string) => void} edit
  * @property {(field: string) => boolean} has Whether there is such a setting.
  * @property {(field: string) => void} show Leads to it.
  * @property {() => void} grow Called when it has grown.
@@ -76,7 +76,7 @@ export class TurnView {
     this.#showCalls();
     const { ending, isCut, maxTokens, failure, isStream } = figures;
     if (isCut) {
-      const goOn = makeButton("Continue", () => this.actions.goOn(this));
+      const goOn = makeButton("Continue", () => this.actions.goOn(this.turn));
       const limit = maxTokens === null ? "" : ` (${maxTokens})`;
       this.#end.append(make("p", "cut", `Cut at max_tokens${limit} `, goOn));
     }
@@ -109,7 +109,7 @@ export class TurnView {
     } else {
       // What came before it went on is not lost by its failing to.
       const again = this.#parts.length ? this.actions.goOn : this.actions.retry;
-      buttons.append(makeButton("Try again", () => again(this)));
+      buttons.append(makeButton("Try again", () => again(this.turn)));
     }
     const field = failure.isAboutKey ? "key" : failure.field;
     if (this.actions.has(field)) {
@@ -168,8 +168,8 @@ export class TurnView {
       "actions",
       makeCopyButton(() => this.turn.text || wordCalls(this.turn.calls)),
       makeButton("Edit", () => this.#edit()),
-      makeButton("Retry", () => this.actions.retry(this)),
-      makeButton("Delete", () => this.actions.remove(this)),
+      makeButton("Retry", () => this.actions.retry(this.turn)),
+      makeButton("Delete", () => this.actions.remove(this.turn)),
     );
   }
 
@@ -200,16 +200,15 @@ export class TurnView {
     };
     const save = () => {
       if (!box.value.trim()) return;
-      this.turn.text = box.value;
       this.#text.textContent = box.value;
       close();
-      this.actions.change(this);
+      this.actions.edit(this.turn, box.value);
     };
     const buttons = make("div", "actions", makeButton("Save", save));
     if (this.turn.role === "user") {
       const saveAndRetry = makeButton("Save and retry", () => {
         save();
-        this.actions.retry(this);
+        this.actions.retry(this.turn);
       });
       buttons.append(saveAndRetry);
     }
