@@ -65,6 +65,17 @@ export class Sender {
 }
 
 /**
+ * Describe how an answer ended.
+ *
+ * @param {Figures} figures
+ */
+export function describeEnd({ ending, isCut, usage }) {
+  if (ending === "broken") return "The answer broke off";
+  const tokens = usage?.completion ? `, ${usage.completion} tokens` : "";
+  return `Answer ${isCut ? "cut at max_tokens" : ending}${tokens}`;
+}
+
+/**
  * @param {Body} body
  * @param {string} key
  * @param {AbortSignal} signal Stops it.
