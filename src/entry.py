@@ -2,30 +2,27 @@
 
 from typing import Any
 
-import workers
-
 from edgewise import worker
 from edgewise.exchange import Method
-from edgewise.ffi import calls
+from edgewise.ffi import isolate
 
-# The runtime takes them from here once this module is loaded.
-workers.python_from_rpc = workers.python_to_rpc = calls.leave
+isolate.convert_nothing()
 
 
-class Default(calls.Entrypoint):
+class Default(isolate.Entrypoint):
     @staticmethod
-    @calls.taken_as_they_come
+    @isolate.taken_as_they_come
     async def fetch(request: Any, *_rest: Any) -> Any:
         return await worker.fetch(request)
 
     async def run(self, *arguments: Any) -> Any:
-        return await worker.serve(self, Method.RUN, arguments)
+        return await worker.serve(isolate.read_call(Method.RUN, arguments, self))
 
     async def generate(self, *arguments: Any) -> Any:
-        return await worker.serve(self, Method.GENERATE, arguments)
+        return await worker.serve(isolate.read_call(Method.GENERATE, arguments, self))
 
     async def models(self, *arguments: Any) -> Any:
-        return await worker.serve(self, Method.MODELS, arguments)
+        return await worker.serve(isolate.read_call(Method.MODELS, arguments, self))
 
 
 class Edgewise(Default):

@@ -26,9 +26,8 @@ async def fetch(request: Any) -> Any:
     return await _fetch(http.bare(request), bindings.read_variables(), None)
 
 
-async def serve(entrypoint: calls.Entrypoint, method: Method, arguments: tuple[Any, ...]) -> Any:
+async def serve(received: Call) -> Any:
     """Answer a call over RPC by the variables and bindings of the Worker."""
-    received = calls.read_call(method, arguments, entrypoint)
     return calls.to_rpc(await _call(received, bindings.read_variables(), None))
 
 

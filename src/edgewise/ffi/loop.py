@@ -10,10 +10,9 @@ It is for an isolate that runs nothing but our entrypoints. Where the package is
 Worker, that one's loop stays as it is.
 """
 
-from asyncio import Handle, _get_running_loop, _set_running_loop, get_running_loop
+from asyncio import Handle, _get_running_loop, _set_running_loop
 from collections.abc import Callable
 from contextvars import Context
-from functools import cache
 from typing import Any
 
 from js import queueMicrotask
@@ -24,14 +23,6 @@ Callback = Callable[..., object]
 
 # Pyodide's own callback: it settles the promise that stands for a Task in JavaScript.
 _SETTLING = "FutureDoneCallback"
-
-
-@cache  # once is enough
-def hasten() -> None:
-    """Have the isolate's loop take no needless turns."""
-    loop: Any = get_running_loop()
-    for method in (call_soon, create_task, create_future):
-        setattr(loop, method.__name__, method.__get__(loop))
 
 
 class Promised(PyodideFuture):  # type: ignore[misc]  # Pyodide has no types outside workerd

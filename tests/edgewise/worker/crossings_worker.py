@@ -12,7 +12,7 @@ from workers import WorkerEntrypoint
 
 import entry
 from edgewise import worker
-from edgewise.ffi import calls
+from edgewise.ffi import isolate
 
 Default, Edgewise = entry.Default, entry.Edgewise
 
@@ -24,7 +24,7 @@ class Counts(WorkerEntrypoint):  # type: ignore[misc]  # the SDK has no types ou
 
 class Reading(entry.Default):
     @staticmethod
-    @calls.taken_as_they_come
+    @isolate.taken_as_they_come
     async def fetch(request: Any, *_rest: Any) -> Any:
         _ = request.url
         return await worker.fetch(request)
@@ -32,7 +32,7 @@ class Reading(entry.Default):
 
 class Awaiting(entry.Default):
     @staticmethod
-    @calls.taken_as_they_come
+    @isolate.taken_as_they_come
     async def fetch(request: Any, *_rest: Any) -> Any:
         await Promise.resolve()
         return await worker.fetch(request)

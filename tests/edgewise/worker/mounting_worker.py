@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from js import JSON
+import workers
+from _pyodide import _future_helper
+from js import JSON, Uint8Array
 from workers import Request, Response, WorkerEntrypoint, import_from_javascript
 
 from edgewise import worker
@@ -75,8 +77,14 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK has no types o
         assert answer.status == 200, await answer.text()
         assert "not a model" in await answer.text()
 
-        # The host's event loop is the host's.
-        assert not vars(asyncio.get_running_loop()).keys() & {"call_soon", "create_task"}
+        # The host's event loop is the host's, and so are its SDK and JavaScript.
+        own = {"call_soon", "create_task", "create_future"}
+        assert not vars(asyncio.get_running_loop()).keys() & own
+        assert _future_helper.get_future_resolvers.__module__ == "_pyodide._future_helper"
+        assert (
+            workers.python_from_rpc.__module__ == workers.python_to_rpc.__module__ == "workers.rpc"
+        )
+        assert not hasattr(Uint8Array.prototype, "toJSON")
 
         # At last: it changes how the runtime converts what comes over RPC.
         import entry  # noqa: F401

@@ -403,7 +403,7 @@ def test_host_answers_from_its_snapshot_and_imports_no_more_than_our_own_worker(
 
     assert "answered from the snapshot" in said
     (added,) = (line for line in said.splitlines() if line.startswith("our own Worker adds:"))
-    assert added == "our own Worker adds: entry"
+    assert added == "our own Worker adds: edgewise.ffi.isolate edgewise.ffi.loop entry"
 
 
 PAGE = b"<!doctype html><title>Site</title>\r\n\xe2\x82\xac\n"

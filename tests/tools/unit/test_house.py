@@ -12,19 +12,21 @@ from packaging.requirements import Requirement
 from edgewise import VERSION
 from edgewise.gate.rates import BY_ADDRESS, BY_CALLER
 from edgewise.settings import read_settings
-from tests.harness.imports import imported_modules, imported_packages
+from tests.harness.imports import (
+    changes_imports,
+    imported_files,
+    imported_modules,
+    imported_packages,
+)
 from tools.runtime.config import deployment
 
 ROOT = Path(__file__).resolve().parents[3]
 SOURCE = ROOT / "src"
 DOORS = {
-    "entry.py",
-    *(
-        f"edgewise/ffi/{leaf}.py"
-        for leaf in ("bindings", "builtins", "calls", "http", "loop", "streams")
-    ),
+    f"edgewise/ffi/{leaf}.py"
+    for leaf in ("bindings", "builtins", "calls", "http", "isolate", "loop", "streams")
 }
-JAVASCRIPT = {"js", "pyodide", "pyodide_js", "workers", "_pyodide_entrypoint_helper"}
+JAVASCRIPT = {"js", "pyodide", "_pyodide", "pyodide_js", "workers", "_pyodide_entrypoint_helper"}
 
 WRANGLER = deployment()
 with (ROOT / "pyproject.toml").open("rb") as file:
@@ -69,6 +71,48 @@ def test_only_what_workers_call_goes_through_the_door(module: str) -> None:
     assert bool(re.search(r"import.*\bffi\b|edgewise\.ffi|from \.ffi", source)) == (
         module in ("entry.py", "edgewise/worker.py")
     )
+
+
+def reached(module: str) -> set[str]:
+    """The modules that ship and that a module imports, directly or not."""
+    found: set[str] = set()
+    left = {module}
+    while left:
+        more = imported_files(SOURCE, left.pop()) - found
+        found |= more
+        left |= more
+    return found
+
+
+def test_only_one_module_changes_the_sdk_and_pyodide() -> None:
+    changing = {module for module in modules() if changes_imports((SOURCE / module).read_text())}
+
+    assert changing == {"edgewise/ffi/isolate.py"}
+
+
+def test_only_the_entrypoint_imports_what_changes_them() -> None:
+    changing = {"edgewise/ffi/isolate.py", "edgewise/ffi/loop.py"}
+
+    assert {module for module in modules() if reached(module) & changing} == {
+        "entry.py",
+        "edgewise/ffi/isolate.py",
+    }
+    assert "edgewise/ffi/bindings.py" in reached("edgewise/worker.py")
+
+
+@pytest.mark.parametrize(
+    ("source", "changes"),
+    [
+        ("import workers\nworkers.python_to_rpc = int", True),
+        ("from js import Map\nMap.of().prototype.toJSON = int", True),
+        ("from pyodide.webloop import WebLoop\ndef f():\n    WebLoop.call_soon = int", True),
+        ("def f(loop):\n    setattr(loop, 'call_soon', int)", True),
+        ("class Mine:\n    pass\nMine.answer = 1", False),
+        ("from js import Error\nerror = Error.new()\nerror.name = 'Mine'", False),
+    ],
+)
+def test_change_of_what_is_imported_is_found(source: str, changes: bool) -> None:
+    assert changes_imports(source) == changes
 
 
 def test_linter_forbids_javascript_outside_the_doors() -> None:
