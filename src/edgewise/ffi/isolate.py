@@ -10,12 +10,13 @@ from functools import cache
 from typing import Any, ParamSpec, TypeVar
 
 import workers
+from _pyodide import _future_helper
 from js import JSON, Map, Object, Uint8Array
 from pyodide.ffi import JsException
 
 from ..exchange import NO_JSON, Arguments, Call, Method
 from .calls import name_call, throw
-from .loop import call_soon, create_future, create_task
+from .loop import Turns
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -75,8 +76,10 @@ def _names_of(kinds: tuple[type, ...]) -> frozenset[str]:
 def _hasten() -> None:
     """Have the isolate's loop take no needless turns."""
     loop: Any = get_running_loop()
-    for method in (call_soon, create_task, create_future):
-        setattr(loop, method.__name__, method.__get__(loop))
+    turns = Turns(loop)
+    for method in (turns.call_soon, turns.create_task, turns.create_future):
+        setattr(loop, method.__name__, method)
+    _future_helper.get_future_resolvers = turns.resolvers
 
 
 def taken_as_they_come(method: Callable[P, T]) -> Callable[P, T]:

@@ -1,102 +1,129 @@
 """
 Pyodide's event loop, made to take no turns that nobody needs.
 
-To begin or end a Task, and to bring it what a promise held, the loop waits for two timers each
-time, so that whoever awaits over and over lets other things happen: half of what a request takes.
-Here a Task begins at once, what JavaScript awaits of it is settled as it ends, and a promise wakes
-the one Task that awaits it.
+Pyodide has every callback wait for a turn of JavaScript's: to begin a Task, to bring it what a
+promise held, to settle the promise that stands for it. That is half of what a request takes.
 
-It is for an isolate that runs nothing but our entrypoints. Where the package is a part of another
-Worker, that one's loop stays as it is.
+When JavaScript has a promise's outcome, or a Task to begin, no Python runs. So both happen at once,
+and the Task's own promise is settled as the Task ends. Whatever Python itself asks for, such as to
+wake those who wait for an Event, happens later and in order, as in asyncio's own loop.
 """
 
-from asyncio import Handle, _get_running_loop, _set_running_loop
-from collections.abc import Callable
+import sys
+from asyncio import (
+    Future,
+    Handle,
+    InvalidStateError,
+    Task,
+    _get_running_loop,
+    _set_running_loop,
+    ensure_future,
+)
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextvars import Context
+from functools import partial
 from typing import Any
 
-from js import queueMicrotask
+from js import queueMicrotask, setTimeout
 from pyodide.ffi import create_once_callable
 from pyodide.webloop import PyodideFuture, PyodideTask
 
 Callback = Callable[..., object]
+Settle = Callable[[Any], None]
 
 # Pyodide's own callback: it settles the promise that stands for a Task in JavaScript.
 _SETTLING = "FutureDoneCallback"
+# Microtasks that go on for ever would keep timers and answers from coming.
+_MOST_IN_A_ROW = 100
+_TURN_MS = 1  # the runtime makes 0 a microtask
 
 
-class Promised(PyodideFuture):  # type: ignore[misc]  # Pyodide has no types outside workerd
+class Turns:
     """
-    A future of a promise, which calls back at once: it is JavaScript that settles it, while no
-    Task runs.
+    What takes the place of a loop's own methods.
+
+    Args:
+        loop: Pyodide's.
     """
 
-    _callback: Callback | None = None
-    _context: Context
+    def __init__(self, loop: Any) -> None:
+        self._loop = loop
+        self._settled: list[Handle] | None = None
+        self._in_a_row = 0
 
-    def add_done_callback(self, callback: Callback, *, context: Context | None = None) -> None:
-        if context is not None and self._callback is None:  # a Task's, which found it pending
-            self._callback, self._context = callback, context
+    def resolvers(self, future: "Future[Any]") -> tuple[Settle, Settle]:
+        """Make what JavaScript calls with the outcome of a promise, as Pyodide asks for it."""
+        return (
+            partial(self._settle, future.set_result),
+            partial(self._settle, future.set_exception),
+        )
+
+    def create_future(self) -> "Future[Any]":
+        """Make a future, without Pyodide's count of those that are pending."""
+        future: Future[Any] = PyodideFuture(loop=self._loop)
+        return future
+
+    def create_task(self, coroutine: Coroutine[Any, Any, Any], **options: Any) -> "Task[Any]":
+        """Make a Task, which begins at once if it is JavaScript that awaits the coroutine."""
+        task: Task[Any]
+        factory = self._loop.get_task_factory()
+        if factory is not None:
+            task = factory(self._loop, coroutine, **options)
+            return task
+        if options.get("eager_start") is None:
+            # Pyodide then calls ensure_future, and no Python function has called Pyodide.
+            options["eager_start"] = sys._getframe(1).f_back is None
+        if options["eager_start"]:
+            self._enter()
+            sys.set_asyncgen_hooks(finalizer=self._close)
+        task = PyodideTask(coroutine, loop=self._loop, **options)
+        return task
+
+    def call_soon(
+        self, callback: Callback, *arguments: Any, context: Context | None = None
+    ) -> Handle:
+        """Have a microtask call back; after many in a row, a timer, so that others have a turn."""
+        handle = Handle(callback, arguments, self._loop, context)
+        if self._settled is not None:
+            self._settled.append(handle)
+        elif type(callback).__name__ == _SETTLING:  # its time comes once Python has ended
+            handle._run()
         else:
-            super().add_done_callback(callback, context=context)
-
-    def remove_done_callback(self, callback: Callback) -> int:
-        if self._callback == callback:
-            self._callback = None
-            return 1
-        removed: int = super().remove_done_callback(callback)
-        return removed
-
-    def set_result(self, value: Any) -> None:
-        PyodideFuture.set_result(self, value)
-        self._call_back()
-
-    def set_exception(self, error: Any) -> None:
-        PyodideFuture.set_exception(self, error)
-        self._call_back()
-
-    def cancel(self, msg: Any = None) -> bool:
-        # This is called by a Task.
-        is_cancelled: bool = super().cancel(msg)
-        self.get_loop().call_soon(self._call_back)
-        return is_cancelled
-
-    def _call_back(self) -> None:
-        callback, self._callback = self._callback, None
-        if callback is not None:
-            _enter(self.get_loop())
-            self._context.run(callback, self)
-
-
-def create_future(loop: Any) -> Promised:
-    return Promised(loop=loop)
-
-
-def call_soon(
-    loop: Any, callback: Callback, *arguments: Any, context: Context | None = None
-) -> Handle:
-    handle = Handle(callback, arguments, loop, context)
-    if type(callback).__name__ == _SETTLING:  # nothing more of JavaScript's runs before its time
-        handle._run()
+            in_a_row = (self._in_a_row + 1) % _MOST_IN_A_ROW
+            run = create_once_callable(partial(self._run, handle, in_a_row))
+            if in_a_row:
+                queueMicrotask(run)
+            else:
+                setTimeout(run, _TURN_MS)
         return handle
 
-    def run() -> None:
-        _enter(loop)
-        if not handle.cancelled():
+    def _settle(self, settle: Settle, outcome: Any) -> None:
+        handles: list[Handle] = []
+        self._settled = handles
+        try:
+            settle(outcome)
+        except InvalidStateError:  # it was cancelled
+            return
+        finally:
+            self._settled = None
+        self._enter()
+        for handle in handles:
             handle._run()
 
-    queueMicrotask(create_once_callable(run))
-    return handle
+    def _run(self, handle: Handle, in_a_row: int) -> None:
+        self._enter()
+        self._in_a_row = in_a_row
+        try:
+            if not handle.cancelled():
+                handle._run()
+        finally:
+            self._in_a_row = 0
 
+    def _enter(self) -> None:
+        """Note what loop runs: a call from JavaScript may have its own stack."""
+        if _get_running_loop() is not self._loop:
+            _set_running_loop(self._loop)
 
-def create_task(
-    loop: Any, coroutine: Any, *, name: str | None = None, context: Context | None = None
-) -> Any:
-    _enter(loop)
-    return PyodideTask(coroutine, loop=loop, name=name, context=context, eager_start=True)
-
-
-def _enter(loop: Any) -> None:
-    """Note what loop runs: a call from JavaScript may have its own stack."""
-    if _get_running_loop() is not loop:
-        _set_running_loop(loop)
+    def _close(self, generator: "AsyncGenerator[Any, Any]") -> None:
+        """Close a generator that nobody holds any more."""
+        self.call_soon(ensure_future, generator.aclose())

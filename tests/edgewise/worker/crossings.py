@@ -96,7 +96,7 @@ _SOCKETS = {
     "rpc": '"rpc"',
     **{
         name: f'(name = "worker", entrypoint = "{name}")'
-        for name in ("Counts", "Reading", "Awaiting")
+        for name in ("Counts", "Reading", "Awaiting", "Waiting")
     },
 }
 _BINDINGS = [

@@ -4,6 +4,7 @@ The Worker as it is, and beside it what reads the counts and what crosses once m
 Its glue counts into a global of JavaScript, which the tests' bundle has and no other.
 """
 
+import asyncio
 from typing import Any
 
 import js
@@ -27,6 +28,16 @@ class Reading(entry.Default):
     @isolate.taken_as_they_come
     async def fetch(request: Any, *_rest: Any) -> Any:
         _ = request.url
+        return await worker.fetch(request)
+
+
+class Waiting(entry.Default):
+    @staticmethod
+    @isolate.taken_as_they_come
+    async def fetch(request: Any, *_rest: Any) -> Any:
+        happened = asyncio.Event()
+        asyncio.get_running_loop().call_soon(happened.set)
+        await happened.wait()
         return await worker.fetch(request)
 
 

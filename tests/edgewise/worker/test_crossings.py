@@ -26,7 +26,7 @@ native                 24          16        45       20    13     3      17    
 native, stream         22          16        45       21    12     3      16         4      2  397
 REST                   24          16        45       20    13     3      17         5      2  405
 OpenAI                 24          16        45       20    13     3      17         5      2  405
-OpenAI, stream         44          36       138       66    27     9      58         5      2 1240
+OpenAI, stream         42          36       136       64    27     7      56         5      2 1200
 refusal                11           5        30       10     4     4      13         1      3  221
 RPC                    17          13        33       16     8     3      15         3      2  314
 RPC, stream            14          12        32       15     7     3      14         2      2  286
@@ -59,6 +59,11 @@ def test_crossings_are_those_that_are_noted(worker: Worker) -> None:
             "Awaiting",
             "+2 calls, +1 attributes, +1 received, +1 proxies, +1 called, +1 promises, +18 all",
             id="an await",
+        ),
+        pytest.param(
+            "Waiting",
+            "+2 calls, +2 received, +2 proxies, +2 lent, +2 called, +40 all",
+            id="an asyncio.Event, and the callback that sets it",
         ),
     ],
 )
