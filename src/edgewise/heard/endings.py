@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from .events import FinishReason, Usage
+from .flavours import read_fitting
 
 
 class _Details(msgspec.Struct, frozen=True):
@@ -56,9 +57,9 @@ _REASONS: dict[str, FinishReason] = {
 
 
 def read_usage(usage: Raw) -> Usage | None:
-    """Read what was counted; None when that cannot be read."""
+    """Read what was counted, as far as it can be read; None when nothing is told."""
     try:
-        told = _USAGE.decode(usage)
+        told = _decode_usage(usage)
     except msgspec.DecodeError:
         return None
     if told is None:
@@ -71,6 +72,13 @@ def read_usage(usage: Raw) -> Usage | None:
         _details(told.completion_tokens_details or told.output_tokens_details).reasoning_tokens,
         told.prompt_tokens_details,
     )
+
+
+def _decode_usage(usage: Raw) -> _Usage | None:
+    try:
+        return _USAGE.decode(usage)
+    except msgspec.ValidationError:
+        return read_fitting(_Usage, usage)
 
 
 def _first(told: float | None, otherwise: float | None) -> float | None:
@@ -102,9 +110,14 @@ def find_reason(
         None when it cannot be determined.
     """
     used = usage.completion_tokens if usage else None
-    known = _REASONS.get(reason or "")
+    known = _REASONS.get(reason or "")  # a reason that nobody knows tells nothing
     if known == "length" or (used is not None and used >= max_tokens):
         return "length"
     if called and known != "content_filter":
         return "tool_calls"
     return known or (None if used is None else "stop")
+
+
+def is_ending_told(reason: str | None, usage: Usage | None) -> bool:
+    """Check whether there is anything that says if an answer was cut at its limit."""
+    return reason in _REASONS or (usage is not None and usage.completion_tokens is not None)

@@ -81,8 +81,10 @@ class _Answer(msgspec.Struct, frozen=True):
     tool_calls: list[Raw] | None = None
     usage: Raw = Raw(b"null")
     finish_reason: str | None = None
+    reasoning: str | None = None
     # Of the Responses: whole, and an event of theirs.
     output: list[_Item] | None = None
+    status: str | None = None
     incomplete_details: _Details | None = None
     type: str | None = None
     delta: str | None = None
@@ -143,6 +145,7 @@ class _Refusal(msgspec.Struct, frozen=True):
     internalCode: Raw = Raw()
     errors: Raw = Raw()
     error: Raw = Raw()
+    response: Raw = Raw()  # of an event: what failed
 
 
 class _Listed(msgspec.Struct, frozen=True):
@@ -221,7 +224,7 @@ def read_answer(document: bytes) -> Answer:
         answer = _read_answer_tolerantly(document)
     if answer.output is not None:
         return _read_output(answer)
-    if answer.type is not None and answer.type.startswith((_EVENT, *_FAILED_EVENTS)):
+    if answer.type in _FAILED_EVENTS or (answer.type or "").startswith(_EVENT):
         return _read_event(answer)
     choice = answer.choices[0] if answer.choices else _NO_CHOICE
     said = choice.message or choice.delta or _NOTHING_SAID
@@ -229,15 +232,16 @@ def read_answer(document: bytes) -> Answer:
     text = _text_of(answer.response)
     if not text and answer.choices:
         text = _text_of(said.content) or _text_of(choice.text) or text
-    reason = choice.finish_reason or answer.finish_reason
+    reasons = (choice.finish_reason, answer.finish_reason)
     is_empty = not (bytes(answer.response) or answer.choices or answer.tool_calls)
     return Answer(
         text=text,
-        reasoning=said.reasoning_content or said.reasoning or "",
+        # As with text: whoever sends it twice sends the same.
+        reasoning=said.reasoning_content or said.reasoning or answer.reasoning or "",
         calls=answer.tool_calls or said.tool_calls or (),
         usage=answer.usage,
-        reason=reason,
-        is_failure=reason == _FAILED or _is_failure(answer, is_empty=is_empty),
+        reason=reasons[0] or reasons[1],
+        is_failure=_FAILED in reasons or _is_failure(answer, is_empty=is_empty),
         is_empty=is_empty,
     )
 
@@ -256,7 +260,7 @@ def _read_output(answer: _Answer) -> Answer:
         _join(item.content) or _join(item.summary) for item in items if item.type == "reasoning"
     ]
     calls = [_read_item(item, None) for item in items if item.type == "function_call"]
-    is_failure = _is_failure(answer, is_empty=False)
+    is_failure = answer.status == "failed" or _is_failure(answer, is_empty=False)
     return Answer(
         text="".join(texts) if texts or not calls else None,
         reasoning="".join(thoughts),
@@ -264,7 +268,7 @@ def _read_output(answer: _Answer) -> Answer:
         usage=answer.usage,
         reason=_reason_of_output(answer.incomplete_details),
         is_failure=is_failure,
-        is_empty=not (texts or calls),
+        is_empty=not (texts or thoughts or calls),  # it may have been cut while it thought
     )
 
 
@@ -349,13 +353,23 @@ def _read_answer_tolerantly(document: bytes) -> _Answer:
     choice = _leave_out(_Choice, parts)
     for name in ("message", "delta"):
         with suppress(msgspec.DecodeError):
-            said = _leave_out(_Said, _FIELDS.decode(parts.get(name, b"")))
+            said = read_fitting(_Said, parts.get(name, b""))
             choice = msgspec.structs.replace(choice, **{name: said})
     return msgspec.structs.replace(answer, choices=[choice])
 
 
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _LIST = msgspec.json.Decoder(list[Raw])
+
+
+def read_fitting(kind: type[S], document: bytes | Raw) -> S:
+    """
+    Read an object of which some field is of another shape than usual: it is left out.
+
+    Raises:
+        msgspec.DecodeError: It is not an object.
+    """
+    return _leave_out(kind, _FIELDS.decode(document))
 
 
 def _leave_out(kind: type[S], fields: Mapping[str, Raw]) -> S:
@@ -381,7 +395,7 @@ def read_code(document: str | bytes) -> int | None:
             listed = _CODES.decode(part)
             for each in listed if isinstance(listed, list) else [listed]:
                 return each.code
-    return None
+    return read_code(bytes(refusal.response))
 
 
 def read_call(call: Raw | ToolCall) -> ToolCall:
@@ -396,7 +410,7 @@ def read_call(call: Raw | ToolCall) -> ToolCall:
     try:
         read = _CALL.decode(call)
     except msgspec.ValidationError:
-        read = _leave_out(_Call, _FIELDS.decode(call))
+        read = read_fitting(_Call, call)
     name, arguments = read.name, read.arguments
     if read.function is not None:
         name, arguments = read.function.name, read.function.arguments

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from .events import CallPiece
 from .flavours import ToolCall
 
-_NO_ARGUMENTS = "{}"  # a call's arguments are always JSON
+NO_ARGUMENTS = "{}"  # a call's arguments are always JSON
 
 
 class Numbering:
@@ -54,4 +54,4 @@ class Numbering:
         """Complete the calls of which only the name was told: their arguments are missing."""
         for number, has_arguments in enumerate(self._has_arguments):
             if not has_arguments:
-                yield CallPiece(number, False, None, "", _NO_ARGUMENTS)
+                yield CallPiece(number, False, None, "", NO_ARGUMENTS)

@@ -11,7 +11,7 @@ from .flavours import Answer, read_answer, read_call, read_code, read_plain
 from .frames import DONE, Lines
 from .numbering import Numbering
 from .stopping import Stopper
-from .surrogates import Halves, may_hold_halves
+from .surrogates import Halves, may_hold_halves, take_halves
 
 
 class Listener:
@@ -35,7 +35,8 @@ class Listener:
         self._max_tokens = max_tokens
         self._wants_usage = wants_usage
         self._lines = Lines()
-        self._halves = Halves()
+        self._spoken = Halves()
+        self._thought = Halves()
         self._stops = bool(stop)
         self._stopper = Stopper(stop)
         self._calls = Numbering()
@@ -78,7 +79,7 @@ class Listener:
             plain = read_plain(data)
             if plain is None:
                 self._hear_any(data, text, heard)
-            elif plain[1] or self._stops or self._halves.held or self._has_ended:
+            elif plain[1] or self._stops or self._spoken.held or self._has_ended:
                 self._hear(*plain, text, heard)
             else:  # nearly every frame, in half the time
                 text.append(plain[0])
@@ -104,8 +105,9 @@ class Listener:
             _flush(text, heard)
             heard += self._finish()
             return
+        halves: Sequence[int] = ()
         if may_hold_halves(data):
-            data = self._halves.mend(data)
+            data, halves = take_halves(data)
         try:
             answer = read_answer(data)
             numbered = [self._calls.number(read_call(call)) for call in answer.calls]
@@ -120,7 +122,7 @@ class Listener:
             heard += self._fail(read_code(data))
             return
         self._take_figures(answer)
-        self._hear(answer.text, answer.reasoning, text, heard)
+        self._hear(answer.text, answer.reasoning, text, heard, halves)
         pieces = [piece for piece in numbered if piece is not None]
         if pieces and self._stopper.matched is None:
             text.append(self._stopper.close())
@@ -129,23 +131,39 @@ class Listener:
 
     def _take_figures(self, answer: Answer) -> None:
         self._reason = answer.reason or self._reason
-        if bytes(answer.usage) != b"null":
+        if bytes(answer.usage).startswith(b"{"):
             self._usage = answer.usage
 
-    def _hear(self, spoken: str | None, thought: str, text: list[str], heard: list[Event]) -> None:
-        """Hear what a frame holds of text and reasoning."""
+    def _hear(
+        self,
+        spoken: str | None,
+        thought: str,
+        text: list[str],
+        heard: list[Event],
+        halves: Sequence[int] = (),
+    ) -> None:
+        """
+        Hear what a frame holds of text and reasoning.
+
+        Args:
+            halves: Those of characters in it; of the text, unless there is reasoning alone.
+        """
         if self._has_ended:
             return
         if thought and self._stopper.matched is None:
-            _flush(text, heard)
-            heard.append(Reasoning(thought))
+            thought = self._thought.join(thought, () if spoken else halves)
+            if thought:
+                _flush(text, heard)
+                heard.append(Reasoning(thought))
         if spoken:
-            text.append(self._stopper.feed(self._halves.join(spoken)))
+            text.append(self._stopper.feed(self._spoken.join(spoken, halves)))
 
     def _rest(self) -> list[Event]:
         """Hear what was held back."""
-        rest = self._stopper.feed(self._halves.close()) + self._stopper.close()
-        return [Text(rest)] if rest else []
+        thought = self._thought.close()
+        rest = self._stopper.feed(self._spoken.close()) + self._stopper.close()
+        heard: list[Event] = [Reasoning(thought)] if thought else []
+        return [*heard, Text(rest)] if rest else heard
 
     def _finish(self) -> list[Event]:
         """Hear that the answer ended well."""

@@ -5,6 +5,7 @@ JSON may hold one half alone, as an escape; UTF-8 cannot.
 """
 
 import re
+from collections.abc import Sequence
 
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)"
@@ -14,7 +15,7 @@ _UNKNOWN = "\ufffd"
 
 def mend(document: bytes) -> bytes:
     """Put the replacement character into the place of each half that is alone."""
-    return _mend(document)[0] if may_hold_halves(document) else document
+    return take_halves(document)[0] if may_hold_halves(document) else document
 
 
 def may_hold_halves(document: bytes) -> bool:
@@ -22,7 +23,13 @@ def may_hold_halves(document: bytes) -> bool:
     return b"\\ud" in document or b"\\uD" in document
 
 
-def _mend(document: bytes) -> tuple[bytes, list[int]]:
+def take_halves(document: bytes) -> tuple[bytes, list[int]]:
+    """
+    Mend a frame, so that it can be decoded.
+
+    Returns:
+        It, and the halves in their order, with which `Halves.join` puts characters together.
+    """
     halves: list[int] = []
 
     def replace(escape: re.Match[bytes]) -> bytes:
@@ -44,21 +51,17 @@ class Halves:
 
     def __init__(self) -> None:
         self.held = ""
-        self._halves: list[int] = []
 
-    def mend(self, document: bytes) -> bytes:
-        """Take out the halves of a frame, so that it can be decoded; `join` puts them back."""
-        document, self._halves = _mend(document)
-        return document
-
-    def join(self, text: str) -> str:
+    def join(self, text: str, halves: Sequence[int]) -> str:
         """
         Put the text of a frame together with that of the frame before it.
+
+        Args:
+            halves: Those that were taken out of it.
 
         Returns:
             It, without a half at its end whose other one may follow.
         """
-        halves, self._halves = self._halves, []
         if self.held and text:
             if halves and 0xDC00 <= halves[0] and text.startswith(_UNKNOWN):
                 text = _pair(self.held, halves[0]) + text[1:]

@@ -6,10 +6,10 @@ import msgspec
 from msgspec import Raw
 
 from ..errors import UpstreamError
-from .endings import find_reason, read_usage
+from .endings import find_reason, is_ending_told, read_usage
 from .events import CallPiece, Calls, Counted, End, Event, FinishReason, Reasoning, Text, Usage
 from .flavours import Answer, read_answer, read_call, read_code
-from .numbering import Numbering
+from .numbering import NO_ARGUMENTS, Numbering
 from .stopping import Stopper
 from .surrogates import mend
 
@@ -47,9 +47,13 @@ class Heard(msgspec.Struct, frozen=True):
         """
         numbering = Numbering()
         try:
-            return [numbering.whole(read_call(call)) for call in self.calls]
+            pieces = [numbering.whole(read_call(call)) for call in self.calls]
         except msgspec.DecodeError as error:
             raise UpstreamError(None, model=self.model) from error
+        return [
+            msgspec.structs.replace(piece, arguments=piece.arguments or NO_ARGUMENTS)
+            for piece in pieces
+        ]
 
     def events(self) -> Iterator[Event]:
         """
@@ -97,7 +101,6 @@ def understand(model: str, document: str, max_tokens: int, stop: Sequence[str] =
         text = stopper.feed(text) + stopper.close()
     has_stopped = stopper.matched is not None
     reason = find_reason(answer.reason, usage, max_tokens, called=bool(answer.calls))
-    told = answer.reason is not None or (usage is not None and usage.completion_tokens is not None)
     return Heard(
         text=text,
         reasoning=answer.reasoning,
@@ -105,7 +108,7 @@ def understand(model: str, document: str, max_tokens: int, stop: Sequence[str] =
         usage=answer.usage,
         counted=usage,
         reason="stop" if has_stopped else reason,
-        truncated=reason == "length" if told else None,
+        truncated=reason == "length" if is_ending_told(answer.reason, usage) else None,
         stop=stopper.matched,
         model=model,
     )

@@ -172,12 +172,11 @@ def test_character_that_is_cut_between_two_frames_is_put_together(
             Usage(cached_tokens=2, reasoning_tokens=1),
         ),
         ({"prompt_tokens": 1, "prompt_tokens_details": "odd"}, Usage(1)),
-        ({"prompt_tokens": "odd"}, None),
+        ({"prompt_tokens": "odd", "completion_tokens": 3}, Usage(None, 3)),
+        ([3], None),
     ],
 )
-def test_usage_is_told_as_far_as_it_is_known(
-    usage: dict[str, object], counted: Usage | None
-) -> None:
+def test_usage_is_told_as_far_as_it_is_known(usage: object, counted: Usage | None) -> None:
     heard = hear({"response": "Hi"}, {"response": "", "usage": usage}, "[DONE]")
 
     told = [

@@ -263,7 +263,7 @@ def _complete(heading: Heading, heard: Heard) -> ChatCompletion | TextCompletion
 
 
 def _call(piece: CallPiece, heading: Heading) -> ChatToolCall:
-    function = FunctionCall(piece.name, piece.arguments or "{}")
+    function = FunctionCall(piece.name, piece.arguments)
     return ChatToolCall(call_id(piece, heading.id), "function", function)
 
 
