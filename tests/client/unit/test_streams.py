@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from edgewise_client import ApiError, Completion, ConnectionFailed, StreamBroken, ToolCall, Usage
 from edgewise_client.streams import Stream
 from edgewise_client.transport import Transport
+from tests.harness import corpus
+from tests.harness.corpus import Case, Heard
 from workers_ai_local import Calls, End, Event, Flavour, Framer, Shape, Text
 from workers_ai_local import ToolCall as Called
 from workers_ai_local import Usage as Told
@@ -265,9 +267,9 @@ def test_field_of_another_shape_is_left_out() -> None:
     [
         ({"prompt_tokens": 1, "completion_tokens": 2.0, "total_tokens": 3}, Usage(1, 2, 3)),
         ({"completion_tokens": None}, Usage()),
-        ({"completion_tokens": True}, None),
-        ({"completion_tokens": "2"}, None),
-        ({"completion_tokens": 1e999}, None),
+        ({"prompt_tokens": 1, "completion_tokens": True}, Usage(1)),
+        ({"prompt_tokens": 1, "completion_tokens": "2"}, Usage(1)),
+        ({"prompt_tokens": 1, "completion_tokens": 1e999}, Usage(1)),
     ],
 )
 def test_usage_is_numbers_or_none(usage: dict[str, object], read: Usage | None) -> None:
@@ -288,7 +290,7 @@ def test_usage_is_numbers_or_none(usage: dict[str, object], read: Usage | None) 
         ("length", 3, ("length", True)),
         ("model_length", None, ("length", True)),
         ("content_filter", 3, ("content_filter", False)),
-        ("eos", None, (None, False)),
+        ("eos", None, (None, None)),
         ("eos", 3, ("stop", False)),
     ],
 )
@@ -436,3 +438,50 @@ def test_no_frame_makes_it_stumble(odd: list[dict[str, object]]) -> None:
         return
 
     assert completion.text.encode() == "".join(stream.text).encode()
+
+
+def test_json_that_says_that_something_failed_tells_the_code() -> None:
+    body = b'{"errors":[{"code":3040,"message":"no luck"}]}'
+
+    with pytest.raises(ApiError) as caught:
+        answered([body], kind="application/json").read()
+
+    assert caught.value.upstream_code == 3040
+
+
+def make_of(stream: Stream) -> Heard:
+    """Read a stream to its end, or to what breaks it."""
+    try:
+        stream.read()
+    except (ApiError, StreamBroken) as error:
+        failure: ApiError | StreamBroken | None = error
+    else:
+        failure = None
+    counted = stream.usage or Usage()
+    return Heard(
+        stream.text,
+        stream.reasoning,
+        [corpus.call(call.name, call.arguments) for call in stream.tool_calls],
+        stream.finish_reason,
+        corpus.usage(counted.prompt_tokens, counted.completion_tokens, counted.total_tokens),
+        failure is not None,
+        failure.upstream_code if failure else None,
+    )
+
+
+def limited(case: Case) -> str:
+    """The header that tells the limit of a case."""
+    return f"x-max-tokens: {case.max_tokens}\r\n"
+
+
+@pytest.mark.parametrize("case", corpus.WHOLE, ids=lambda case: case.name)
+def test_whole_answer_of_the_corpus_is_read(case: Case) -> None:
+    sent = [(case.whole or "").encode()]
+
+    assert make_of(answered(sent, kind="application/json", headers=limited(case))) == case.heard
+
+
+@pytest.mark.parametrize("size", corpus.SIZES)
+@pytest.mark.parametrize("case", corpus.STREAMED, ids=lambda case: case.name)
+def test_stream_of_the_corpus_is_read_however_it_is_cut(case: Case, size: int) -> None:
+    assert make_of(answered([*case.chunks(size)], headers=limited(case))) == case.heard

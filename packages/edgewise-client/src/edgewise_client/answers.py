@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from .calls import ToolCall
 
-# Source: src/edgewise/endings.py, which words the reasons of JSON answers
+# Source: src/edgewise/heard/endings.py, which words the reasons of JSON answers
 _REASONS = {
     "stop": "stop",
     "length": "length",
@@ -86,11 +86,11 @@ def find_ending(
         determined.
     """
     used = usage.completion_tokens if usage else None
-    known = _REASONS.get(reason or "")
+    known = _REASONS.get(reason or "")  # a reason that nobody knows tells nothing
     is_at_limit = used is not None and max_tokens is not None and used >= max_tokens
     if known == "length" or is_at_limit:
         return "length", True
-    truncated = None if reason is None and used is None else False
+    truncated = None if known is None and used is None else False
     if called and known != "content_filter":
         return "tool_calls", truncated
     return known or (None if used is None else "stop"), truncated

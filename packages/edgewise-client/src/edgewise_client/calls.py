@@ -43,6 +43,11 @@ class _Open:
     arguments: str
 
 
+def join_halves(text: str) -> str:
+    """Put characters together that came in two halves, as JavaScript has them; mark lone halves."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 class Calls:
     """Gathers the calls of one answer."""
 
@@ -70,5 +75,6 @@ class Calls:
     def gathered(self) -> tuple[ToolCall, ...]:
         """Tell them all."""
         return tuple(
-            ToolCall(call.name, call.arguments or _NO_ARGUMENTS, call.id) for call in self._open
+            ToolCall(call.name, join_halves(call.arguments) or _NO_ARGUMENTS, call.id)
+            for call in self._open
         )

@@ -1,8 +1,9 @@
 """
 What Workers AI answers, in every flavour it comes in: whole, or a frame of a stream.
 
-Native ones hold `response`, OpenAI-style ones `choices`, some models send both at once. A field of
-another shape than usual is left out: the others count.
+Native ones hold `response`, OpenAI-style ones `choices`, some models send both at once; gpt-oss
+answers with the `output` of OpenAI's Responses, or streams its events. A field of another shape
+than usual is left out: the others count.
 """
 
 import json
@@ -16,7 +17,14 @@ from .calls import CallPiece
 DONE = "[DONE]"
 _FAILED = "error"
 _SIGNS = ("error", "errors", "internalCode", "httpCode")
-_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+_COUNTS = (
+    ("prompt_tokens", "input_tokens"),
+    ("completion_tokens", "output_tokens"),
+    ("total_tokens",),
+)
+_EVENT = "response."
+# Source: the types of the openai libraries, responses/response.py
+_REASONS_OF_OUTPUT = {"max_output_tokens": "length"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +106,23 @@ def read_frame(document: str) -> Frame | None:
         return None
     if not _is_object(answer):
         return None
+    kind = _text(answer.get("type")) or ""
+    if isinstance(answer.get("output"), list):
+        return _read_output(answer)
+    if kind.startswith(_EVENT) or kind == _FAILED:
+        return _read_event(answer, kind.removeprefix(_EVENT))
+    return _read_answer(answer)
+
+
+def _read_answer(answer: dict[str, object]) -> Frame:
+    """Read `response` and `choices`."""
     choices = _list(answer.get("choices"))
     choice = _object(choices[0]) if choices else {}
     said = _object(choice.get("message")) or _object(choice.get("delta"))
     # Whoever sends both sends the same text twice.
     text = _word(answer.get("response"))
     text = text or _word(said.get("content")) or _word(choice.get("text"))
-    reason = _text(choice.get("finish_reason")) or _text(answer.get("finish_reason"))
+    reasons = [_text(each.get("finish_reason")) for each in (choice, answer)]
     calls = _list(answer.get("tool_calls"))
     is_empty = not ("response" in answer or choices or calls)
     return Frame(
@@ -115,11 +133,69 @@ def read_frame(document: str) -> Frame | None:
         or "",
         calls=[_read_call(call) for call in calls or _list(said.get("tool_calls"))],
         usage=_read_usage(answer.get("usage")),
-        reason=reason,
+        reason=reasons[0] or reasons[1],
         model=_text(answer.get("model")),
-        failure=_read_failure(answer, reason, is_empty=is_empty),
+        failure=_read_failure(answer, has_failed=_FAILED in reasons, is_empty=is_empty),
         is_empty=is_empty,
     )
+
+
+def _read_output(answer: dict[str, object]) -> Frame:
+    """Read the `output` of OpenAI's Responses."""
+    items = [_object(item) for item in _list(answer.get("output"))]
+    told = [item for item in items if item.get("type") in ("message", "reasoning", "function_call")]
+    return Frame(
+        text="".join(_join(item.get("content")) for item in told if item["type"] == "message"),
+        reasoning="".join(
+            _join(item.get("content")) or _join(item.get("summary"))
+            for item in told
+            if item["type"] == "reasoning"
+        ),
+        calls=[_read_item(item, None) for item in told if item["type"] == "function_call"],
+        usage=_read_usage(answer.get("usage")),
+        reason=_reason_of_output(answer),
+        model=_text(answer.get("model")),
+        failure=_read_failure(
+            answer, has_failed=answer.get("status") == "failed", is_empty=not told
+        ),
+        is_empty=not told,
+    )
+
+
+def _read_event(answer: dict[str, object], kind: str) -> Frame:
+    """Read an event of OpenAI's Responses; most of them say nothing that others do not."""
+    text, thought, usage, reason, failure = "", "", None, None, None
+    calls: list[CallPiece] = []
+    delta, item = _text(answer.get("delta")) or "", _object(answer.get("item"))
+    response = _object(answer.get("response"))
+    match kind:
+        case "output_text.delta":
+            text = delta
+        case "reasoning_text.delta" | "reasoning_summary_text.delta":
+            thought = delta
+        case "output_item.added" if item.get("type") == "function_call":
+            calls = [_read_item(item, answer.get("output_index"))]
+        case "function_call_arguments.delta":
+            calls = [CallPiece(_index(answer.get("output_index")), None, None, delta)]
+        case "completed" | "incomplete":
+            usage, reason = _read_usage(response.get("usage")), _reason_of_output(response)
+        case "failed" | "error":
+            failure = _describe(response or answer)
+    return Frame(text, thought, calls, usage, reason, None, failure, False)
+
+
+def _reason_of_output(response: dict[str, object]) -> str:
+    reason = _text(_object(response.get("incomplete_details")).get("reason"))
+    return "stop" if reason is None else _REASONS_OF_OUTPUT.get(reason, reason)
+
+
+def _read_item(item: dict[str, object], index: object) -> CallPiece:
+    id = _text(item.get("call_id")) or _text(item.get("id"))
+    return CallPiece(_index(index), id, _text(item.get("name")), _word(item.get("arguments")))
+
+
+def _join(parts: object) -> str:
+    return "".join(_text(_object(part).get("text")) or "" for part in _list(parts))
 
 
 def _load(document: str) -> object:
@@ -164,19 +240,24 @@ def _word(value: object) -> str:
 
 
 def _read_usage(value: object) -> Usage | None:
-    """Read what was counted; None when that cannot be read."""
+    """Read what was counted, as far as it can be read; None when nothing is told."""
     if not _is_object(value):
         return None
-    counts: list[int | None] = []
-    for name in _COUNTS:
-        count = value.get(name)
-        if not (count is None or (isinstance(count, int | float) and not isinstance(count, bool))):
-            return None
-        try:
-            counts.append(None if count is None else int(count))
-        except OverflowError:
-            return None
-    return Usage(*counts)
+    told = [[_count(value.get(name)) for name in names] for names in _COUNTS]
+    return Usage(*(next((count for count in each if count is not None), None) for each in told))
+
+
+def _count(value: object) -> int | None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return int(value)
+    except OverflowError:
+        return None
+
+
+def _index(value: object) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def _read_call(value: object) -> CallPiece:
@@ -189,39 +270,43 @@ def _read_call(value: object) -> CallPiece:
     if not _is_object(value):
         raise ValueError("a tool call that is not an object")
     named = _object(value.get("function")) or value
-    index = value.get("index")
     return CallPiece(
-        index if isinstance(index, int) else None,
+        _index(value.get("index")),
         _text(value.get("id")),
         _text(named.get("name")),
         _word(named.get("arguments")),
     )
 
 
-def _read_failure(
-    answer: dict[str, object], reason: str | None, *, is_empty: bool
-) -> Failure | None:
+def _read_failure(answer: dict[str, object], *, has_failed: bool, is_empty: bool) -> Failure | None:
     """
     Find out whether something failed.
 
     None of it is documented; these are the errors of workerd's Ai class, of Cloudflare's REST,
     and of the servers that models run in.
+
+    Args:
+        has_failed: Whether it says so where an answer says how it ended.
     """
     has_failed = (
-        reason == _FAILED
+        has_failed
         or any(answer.get(sign) not in (None, []) for sign in _SIGNS)
         or answer.get("success") is False
         or answer.get("object") == _FAILED
         or (is_empty and answer.get("message") not in (None, []))
     )
-    if not has_failed:
-        return None
-    listed = _list(answer.get("errors")) or [answer.get("errors")]
-    parts = [_object(listed[0]), _object(answer.get("error"))]
+    return _describe(answer) if has_failed else None
+
+
+def _describe(answer: dict[str, object]) -> Failure:
+    """Describe what failed."""
+    named = [answer.get("errors"), answer.get("error")]
+    parts = [_object((_list(errors) or [errors])[0]) for errors in named]
     codes = [answer.get("internalCode"), *(part.get("code") for part in parts)]
     messages = [part.get("message") for part in parts] + [
         answer.get("error"),
         answer.get("message"),
+        answer.get("description"),
     ]
     return Failure(
         next((text for text in map(_text, messages) if text), None),

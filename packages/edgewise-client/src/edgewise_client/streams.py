@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 from types import TracebackType
 
 from .answers import Completion, Usage, find_ending
-from .calls import Calls, ToolCall
+from .calls import Calls, ToolCall, join_halves
 from .errors import ApiError, EdgewiseError, StreamBroken
 from .events import EventReader
 from .frames import DONE, Frame, read_frame, split_data
@@ -72,7 +72,7 @@ class Stream:
     @property
     def reasoning(self) -> str:
         """What the model thought before it spoke, as far as it came."""
-        return "".join(self._reasoning)
+        return join_halves("".join(self._reasoning))
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
@@ -159,6 +159,7 @@ class Stream:
             raise ApiError(
                 "expected an answer of a model, got other JSON: is base_url right?",
                 status=self._response.status,
+                upstream_code=frame.failure.code if frame and frame.failure else None,
                 request_id=self.request_id,
             )
         self.model = frame.model or self.model
@@ -226,8 +227,7 @@ class Stream:
         if text and "\ud800" <= text[-1] <= "\udbff" and not is_last:
             text, self._half = text[:-1], text[-1]
         if text:
-            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-            yield text
+            yield join_halves(text)
 
     def _end(self) -> Pieces:
         """End well."""
