@@ -2,8 +2,8 @@
  * Reads server-sent events: bytes in any pieces to the data of each event.
  *
  * It obeys https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
- * but for ids, names and delays, which nobody here asks for, and for a bare `[DONE]`, with which some
- * models end.
+ * but for ids, names and delays, which nobody here asks for, and for what some models do: they end
+ * with a bare `[DONE]`, or leave out empty lines.
  */
 
 export const DONE = "[DONE]";
@@ -30,11 +30,9 @@ export class Events {
     /** @type {string[]} */
     const found = [];
     for (const line of lines) {
-      if (line === "") {
-        if (this.#data.length) found.push(this.#data.join("\n"));
-        this.#data = [];
-      } else if (line === DONE) {
-        found.push(line);
+      if (line === "" || line === DONE) {
+        found.push(...this.#dispatch());
+        if (line) found.push(line);
       } else {
         const value = /^data(?:: ?(.*))?$/su.exec(line);
         if (value) this.#data.push(value[1] ?? "");
@@ -42,10 +40,38 @@ export class Events {
     }
     return found;
   }
+
+  /**
+   * Take the end of the stream.
+   *
+   * @returns {string[]} The data of the event that it left without an empty line.
+   */
+  close() {
+    return this.feed("\n\n\n"); // one may belong to a carriage return, one ends the last line
+  }
+
+  /** Take the data of an event: without the empty lines between them, several became one. */
+  #dispatch() {
+    const lines = this.#data;
+    this.#data = [];
+    if (lines.length < 2) return lines;
+    const joined = lines.join("\n");
+    return isJson(joined) ? [joined] : lines;
+  }
+}
+
+/** @param {string} text */
+function isJson(text) {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**
- * Read a body as events. What follows the last empty line is not an event.
+ * Read a body as events.
  *
  * @param {ReadableStream<Uint8Array>} body
  * @returns {AsyncGenerator<string[], void, void>} The data of those that came together.
@@ -57,7 +83,10 @@ export async function* readEvents(body) {
   try {
     for (;;) {
       const { done, value } = await reader.read();
-      if (done) return;
+      if (done) {
+        yield events.close();
+        return;
+      }
       const found = events.feed(decoder.decode(value, { stream: true }));
       if (found.length) yield found;
     }

@@ -2,7 +2,7 @@
 
 import { DONE, readEvents } from "./events.js";
 import { Failure, fetchFrom } from "./failure.js";
-import { readAnswer, readFrame } from "./frames.js";
+import { knownReason, readAnswer, readFrame } from "./frames.js";
 
 const LEAST_MS = 20; // a piece sooner than that came at once: it tells no speed
 
@@ -146,14 +146,14 @@ class Gathered {
     this.usage = usage ?? this.usage;
     this.reason = reason || this.reason;
     this.failure ||= failure;
-    this.hasCalled ||= calls.length > 0;
+    this.hasCalled ||= calls.some(({ name, args }) => name || args);
   }
 }
 
 /**
  * @param {Response} response
  * @param {(piece: Piece) => void} receive
- * @returns {Promise<boolean>} Whether it came to its end.
+ * @returns {Promise<boolean>} Whether it came to its end: some models say why it ended, and no more.
  */
 async function readResponse(response, receive) {
   const isStream = response.headers.get("content-type")?.startsWith("text/event-stream");
@@ -168,15 +168,17 @@ async function readResponse(response, receive) {
  * @returns {Promise<boolean>} Whether it came to its end.
  */
 async function readStream(body, receive) {
+  let isEnded = false;
   for await (const events of readEvents(body)) {
     for (const data of events) {
       if (data.trim() === DONE) return true;
       const piece = readFrame(data);
       if (piece) receive(piece);
       if (piece?.failure) return false;
+      isEnded ||= Boolean(piece?.reason);
     }
   }
-  return false;
+  return isEnded;
 }
 
 /**
@@ -187,10 +189,11 @@ async function readStream(body, receive) {
  */
 function tellReason({ reason, usage, hasCalled }, maxTokens) {
   const used = usage?.completion ?? null;
+  const known = knownReason(reason);
   if (used !== null && maxTokens !== null && used >= maxTokens) return "length";
-  if (reason === "model_length") return "length";
-  if (hasCalled && reason !== "content_filter") return "tool_calls";
-  return reason || (used === null ? "" : "stop");
+  if (known === "length") return "length";
+  if (hasCalled && known !== "content_filter") return "tool_calls";
+  return known || (used === null ? "" : "stop");
 }
 
 /**

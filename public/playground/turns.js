@@ -12,21 +12,26 @@
 /** Puts the tool calls of one answer together, whichever way a model numbers their pieces. */
 export class Calls {
   /** @type {Call[]} */
-  gathered = [];
+  #calls = [];
   /** @type {Map<number, Call>} */
   #byIndex = new Map();
+
+  /** Those that came so far; a tool that takes no arguments gets an empty object. */
+  get gathered() {
+    return this.#calls.map((call) => ({ ...call, args: call.args || "{}" }));
+  }
 
   /** @param {import("./frames.js").CallPiece} piece */
   add({ index, id, name, args }) {
     if (!name && !args) return;
-    const known = index === null ? this.gathered.at(-1) : this.#byIndex.get(index);
+    const known = index === null ? this.#calls.at(-1) : this.#byIndex.get(index);
     // Some models give every call the same number, or none; but each has a name or an id of its own.
     if (known && (!name || (id && id === known.id))) {
       known.args += args;
       return;
     }
     const call = { id, name, args };
-    this.gathered.push(call);
+    this.#calls.push(call);
     if (index !== null) this.#byIndex.set(index, call);
   }
 }
