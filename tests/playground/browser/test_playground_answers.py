@@ -18,7 +18,7 @@ MODULES = prepare.ROOT / "public" / "playground"
 READ_ALL = """
 import { readFileSync } from "node:fs";
 const folder = process.argv[1];
-const { ask } = await import(`${folder}/answer.js`);
+const { Sender } = await import(`${folder}/request.js`);
 const { Calls } = await import(`${folder}/turns.js`);
 
 async function read({ kind, limit, chunks }) {
@@ -27,7 +27,7 @@ async function read({ kind, limit, chunks }) {
   globalThis.fetch = async () => new Response(ReadableStream.from(bytes), { headers });
   const calls = new Calls();
   let [text, reasoning] = ["", ""];
-  const figures = await ask({ stream: true }, "", new AbortController().signal, (piece) => {
+  const figures = await new Sender().send(null, { stream: true }, "", (piece) => {
     text += piece.text;
     reasoning += piece.reasoning;
     for (const call of piece.calls) calls.add(call);
