@@ -18,15 +18,13 @@ class Stopper:
 
     def feed(self, text: str) -> str:
         """
-        Take some text.
+        Take some text; none any more once a stop text was found.
 
         Returns:
             What of it, and of what was held back, certainly comes before any stop text.
         """
         if not self._stop:
             return text
-        if self.matched is not None:
-            return ""
         text = self._held + text
         found = [(at, stop) for stop in self._stop if (at := text.find(stop)) >= 0]
         if found:

@@ -10,7 +10,6 @@ from ...heard.events import (
     Counted,
     End,
     Event,
-    Failure,
     FinishReason,
     Reasoning,
     Text,
@@ -71,9 +70,8 @@ class ChunkWriter:
                 worded = word_usage(usage)
                 is_told = self._include_usage and worded is not None
                 return self._chunk([], worded) if is_told else b""
-            case Failure():
-                error = word_error(broken(event, self._heading.model))
-                return b"data: " + msgspec.json.encode(error) + b"\n\n"
+        error = word_error(broken(event, self._heading.model))
+        return b"data: " + msgspec.json.encode(error) + b"\n\n"
 
     def _piece(self, piece: CallPiece) -> ToolCallDelta:
         if not piece.is_first:
