@@ -236,8 +236,10 @@ function fail({ error, errors, internalCode, message, description }) {
   const texts = [message, ...parts.map((part) => part.message), error, description];
   const codes = [internalCode, ...parts.map((part) => part.code)];
   const code = codes.find((each) => /^\d+$/u.test(word(each)));
-  const told = texts.map(text).find(Boolean) ?? "it says no more";
-  return { ...NOTHING, failure: code === undefined ? told : `${told} (${word(code)})` };
+  const told = texts.map(text).find(Boolean);
+  if (code !== undefined) return { ...NOTHING, failure: `${told ?? "it says no more"} (${word(code)})` };
+  const unknown = [error, errors].find(isSomething);
+  return { ...NOTHING, failure: told ?? (unknown ? word(unknown) : "it says no more") };
 }
 
 /** @param {unknown} value */
