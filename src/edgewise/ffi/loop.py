@@ -13,7 +13,6 @@ import sys
 from asyncio import (
     Future,
     Handle,
-    InvalidStateError,
     Task,
     _get_running_loop,
     _set_running_loop,
@@ -30,6 +29,7 @@ from pyodide.webloop import PyodideFuture, PyodideTask
 
 Callback = Callable[..., object]
 Settle = Callable[[Any], None]
+_Woken = tuple[Context, Callback, object]
 
 # Pyodide's own callback: it settles the promise that stands for a Task in JavaScript.
 _SETTLING = "FutureDoneCallback"
@@ -48,14 +48,16 @@ class Turns:
 
     def __init__(self, loop: Any) -> None:
         self._loop = loop
-        self._settled: list[Handle] | None = None
+        self._woken: list[_Woken] | None = None
+        self._settling = self._settle  # bound once
         self._in_a_row = 0
 
     def resolvers(self, future: "Future[Any]") -> tuple[Settle, Settle]:
         """Make what JavaScript calls with the outcome of a promise, as Pyodide asks for it."""
+        settle = self._settling
         return (
-            partial(self._settle, future.set_result),
-            partial(self._settle, future.set_exception),
+            partial(settle, future, future.set_result),
+            partial(settle, future, future.set_exception),
         )
 
     def create_future(self) -> "Future[Any]":
@@ -71,7 +73,7 @@ class Turns:
             task = factory(self._loop, coroutine, **options)
             return task
         if options.get("eager_start") is None:
-            # Pyodide then calls ensure_future, and no Python function has called Pyodide.
+            # Then it has called ensure_future, which no other function of Python has.
             options["eager_start"] = sys._getframe(1).f_back is None
         if options["eager_start"]:
             self._enter()
@@ -79,36 +81,40 @@ class Turns:
         task = PyodideTask(coroutine, loop=self._loop, **options)
         return task
 
-    def call_soon(
-        self, callback: Callback, *arguments: Any, context: Context | None = None
-    ) -> Handle:
+    def call_soon(self, callback: Callback, *arguments: Any, context: Any = None) -> Any:
         """Have a microtask call back; after many in a row, a timer, so that others have a turn."""
+        # A future that settles asks for it; else it is the collector of garbage, in between.
+        if self._woken is not None and context is not None and len(arguments) == 1:
+            self._woken.append((context, callback, arguments[0]))
+            return None
         handle = Handle(callback, arguments, self._loop, context)
-        if self._settled is not None:
-            self._settled.append(handle)
-        elif type(callback).__name__ == _SETTLING:  # its time comes once Python has ended
+        if type(callback).__name__ == _SETTLING:  # its time comes once Python has ended
             handle._run()
+            return handle
+        in_a_row = (self._in_a_row + 1) % _MOST_IN_A_ROW
+        run = create_once_callable(partial(self._run, handle, in_a_row))
+        if in_a_row:
+            queueMicrotask(run)
         else:
-            in_a_row = (self._in_a_row + 1) % _MOST_IN_A_ROW
-            run = create_once_callable(partial(self._run, handle, in_a_row))
-            if in_a_row:
-                queueMicrotask(run)
-            else:
-                setTimeout(run, _TURN_MS)
+            setTimeout(run, _TURN_MS)
         return handle
 
-    def _settle(self, settle: Settle, outcome: Any) -> None:
-        handles: list[Handle] = []
-        self._settled = handles
+    def _settle(self, future: "Future[Any]", settle: Callback, outcome: Any) -> None:
+        if future.done():  # it was cancelled
+            return
+        woken: list[_Woken] = []
+        self._woken = woken
         try:
             settle(outcome)
-        except InvalidStateError:  # it was cancelled
-            return
         finally:
-            self._settled = None
+            self._woken = None
         self._enter()
-        for handle in handles:
-            handle._run()
+        for context, callback, argument in woken:
+            try:
+                context.run(callback, argument)
+            except Exception as error:  # noqa: BLE001 - it is reported, as asyncio's own loop does
+                told = {"message": f"Exception in callback {callback!r}", "exception": error}
+                self._loop.call_exception_handler(told)
 
     def _run(self, handle: Handle, in_a_row: int) -> None:
         self._enter()
