@@ -110,5 +110,11 @@ def chromium() -> Iterator["Browser"]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put last what looks back at the whole tier."""
-    items.sort(key=lambda item: item.path.name == "test_disclosure.py")
+    """
+    Put last what looks back at the whole tier, and before it the modules that use the browser.
+
+    Playwright keeps an event loop running until the browser is closed, so nothing after that could
+    run one of its own.
+    """
+    with_browser = {item.path for item in items if "chromium" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: (item.path.name == "test_disclosure.py", item.path in with_browser))
