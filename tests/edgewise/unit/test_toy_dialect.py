@@ -30,7 +30,6 @@ from tests.edgewise.unit.scripted import (
     FAST,
     NOW,
     Corridor,
-    ScriptedAi,
     TextBody,
     body_of,
     completion,
@@ -218,16 +217,18 @@ def test_lookup_asks_no_model(toy: Toy) -> None:
 
 
 def test_caller_without_a_key_is_refused_in_its_words(toy: Toy) -> None:
-    toy.variables = variables(API_KEYS=f"shop:{KEY}", ALLOW_ANONYMOUS="false")
+    toy.variables = variables(
+        MODELS=[{"id": FAST}], API_KEYS=f"shop:{KEY}", ALLOW_ANONYMOUS="false"
+    )
 
     refused, looked = toy.ask(say="Hello"), toy.ask("GET", "/toy")
     toy.caller = {"x-api-key": KEY}
     toy.ai.answers = [completion(response="Hi")]
-    taken = toy.ask(path=f"/toy/{FAST}", say="Hello")
+    taken = toy.ask(say="Hello")
 
     assert (refused.status, body_of(refused)["oops"]) == (401, "unauthorized")
     assert looked.status == 401
-    assert (taken.status, toy.records[-1].caller) == (404, "shop")  # of the other catalogue
+    assert (taken.status, toy.records[-1].caller) == (200, "shop")
 
 
 def test_rate_limits_and_caps_hold(toy: Toy) -> None:
@@ -294,7 +295,7 @@ def test_flow_calls_a_tool(toy: Toy) -> None:
 
     told = flow(toy, {"tool_calls": [call]}, {"choices": [{"finish_reason": "stop"}]}, tool="look")
 
-    assert told == 'call look{"at":1}\nend tool_calls None\nover\n'.replace('"at":1', '"at": 1')
+    assert told == 'call look{"at": 1}\nend tool_calls None\nover\n'
 
 
 def test_flow_that_breaks_does_not_end_well(toy: Toy) -> None:
@@ -333,5 +334,4 @@ def test_openapi_describes_it() -> None:
 
 
 def test_dialects_that_ship_do_not_know_it() -> None:
-    assert "/toy" not in API.places
-    assert ScriptedAi().asked == []
+    assert not [path for path in API.places if path.startswith("/toy")]
